@@ -1,0 +1,73 @@
+"""What the proxy knows of the schema on the shards: relations, columns, functions. Values only; ``monitor`` reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shardproxy.topology.tables import RelationName
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. ``type_oid`` is pg_attribute.atttypid; ``deterministic`` is its collation's (True when it has none)."""
+
+    name: str
+    type_oid: int
+    type_name: str  # format_type(atttypid, atttypmod), for example 'character varying(20)'
+    not_null: bool = False
+    deterministic: bool = True
+    has_default: bool = False  # a DEFAULT, an identity or a generated column
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One row of pg_class that a statement can name.
+
+    ``kind`` is pg_class.relkind ('r', 'p', 'v', 'm', 'f', 'S'). ``definition`` is pg_get_viewdef of a view, taken with
+    an empty search_path so that every name in it is qualified. ``parents`` are those of pg_inherits (partitions too).
+    """
+
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    definition: str | None = None
+    parents: tuple[RelationName, ...] = ()
+    has_user_rules: bool = False
+    row_security: bool = False
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One row of pg_proc. ``volatility`` is provolatile ('i', 's', 'v'); ``kind`` is prokind ('f', 'a', 'w', 'p')."""
+
+    schema: str
+    name: str
+    volatility: str
+    kind: str
+    argument_count: int
+    from_extension: bool = False
+    returns_set: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The schema all shards share, as of one reading. ``functions`` is keyed by bare name, over all schemas.
+
+    ``relations`` has the user's relations; system catalogs (pg_catalog, information_schema, pg_toast) are not
+    listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version`` changes with every
+    reading that found a difference, so that caches can key on it.
+    """
+
+    relations: Mapping[RelationName, Relation]
+    functions: Mapping[str, tuple[Function, ...]]
+    system_relations: frozenset[str]
+    schemas: frozenset[str] = frozenset({"public"})
+    user_operators: frozenset[str] = frozenset()  # operator names defined outside pg_catalog and extensions
+    enum_types: Mapping[RelationName, int] = field(default_factory=dict)
+    version: int = 0

@@ -1,0 +1,124 @@
+"""What a statement is: the immutable plan that analysis makes once per statement shape and everything else reads.
+
+It holds no epoch and no shard number, so a new shard map never invalidates it; ``routing`` joins the two.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from shardproxy.errors import Refused
+from shardproxy.topology.keys import Key, KeyFamily
+from shardproxy.topology.tables import RelationName
+
+
+class Kind(Enum):
+    """What the session has to do with a statement."""
+
+    QUERY = auto()  # runs on a shard: SELECT, DML, EXPLAIN, anything else a server answers
+    COPY_IN = auto()  # COPY ... FROM STDIN
+    COPY_OUT = auto()  # COPY ... TO STDOUT
+    BEGIN = auto()  # BEGIN, START TRANSACTION
+    COMMIT = auto()  # COMMIT, END
+    ROLLBACK = auto()  # ROLLBACK, ABORT
+    SAVEPOINT = auto()
+    RELEASE = auto()
+    ROLLBACK_TO = auto()
+    SET_TRANSACTION = auto()  # SET TRANSACTION ...: this transaction's characteristics
+    SET = auto()  # SET, SET LOCAL, SET SESSION CHARACTERISTICS
+    RESET = auto()
+    SHOW = auto()
+    DISCARD = auto()
+    DEALLOCATE = auto()
+    EMPTY = auto()  # no statement at all: ";", comments only
+
+
+class Reach(Enum):
+    """Where a statement may run, as far as its text alone tells."""
+
+    ANYWHERE = auto()  # touches no user table, or reads reference tables only: every shard gives the same answer
+    KEYED = auto()  # every sharded relation is bound by key_sets
+    UNBOUND = auto()  # at least one sharded relation has no key
+    LOCAL = auto()  # reads or writes tables local to ``local_shard``
+    REFUSED = auto()  # no route can be right; ``refusal`` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A key that analysis evaluated; only in plans cached by exact text. None is SQL NULL: it equals nothing."""
+
+    key: Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """The key is the folded literal at ``place`` (from 0) of a simple query; ``negative``: a minus sign precedes it."""
+
+    place: int
+    negative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The key is parameter ``$number`` (from 1); ``array``: each of its elements is a key (``= ANY($1)``)."""
+
+    number: int
+    array: bool = False
+
+
+KeySource = Constant | Literal | Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """One equivalence class that binds sharded relations: its rows have one of these keys. Empty sources: no row can match."""
+
+    group: str
+    family: KeyFamily
+    sources: tuple[KeySource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """SET/RESET of one parameter. ``value`` is the text SHOW would print, None for RESET or DEFAULT.
+
+    ``name`` is lower case; for RESET ALL it is "all". ``sql`` is this one statement, to be replayed on another connection.
+    """
+
+    name: str
+    value: str | None
+    local: bool
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The plan of one statement. See each enum for what its members promise.
+
+    ``fan_out``: when the keys do not land on one shard (or there are none), running the same text on each concerned
+    shard and concatenating the rows is exactly PostgreSQL's answer. ``refusal``: what to say when the statement
+    reaches several shards and ``fan_out`` is False, or always when reach is REFUSED. ``read_only``: provably no
+    effect and no volatile function, so a replica may answer. ``pins``: why the session needs its own server
+    connection from now on, None when it does not. ``isolated``: the statement has sharded relations that
+    ``tenant_isolation`` can bind by rewriting. ``foldable``: the plan holds for every statement that has the same
+    folded text; False when analysis looked at the value of a constant.
+    ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
+    """
+
+    kind: Kind
+    tag: str
+    reach: Reach
+    start: int = 0  # character offset of the statement in its text
+    end: int = 0
+    key_sets: tuple[KeySet, ...] = ()
+    fan_out: bool = False
+    refusal: Refused | None = None
+    read_only: bool = False
+    pins: str | None = None
+    local_shard: str | None = None
+    relations: tuple[RelationName, ...] = ()
+    unbound: tuple[RelationName, ...] = ()
+    setting: SettingChange | None = None
+    name: str | None = None  # savepoint, prepared statement, cursor ...
+    foldable: bool = True
+    catalog: bool = False  # reads system catalogs: answered by the designated shard
+    changes_schema: bool = False  # DDL: knowledge of the schema must be read again
