@@ -1,7 +1,7 @@
 """Sharding keys: the values that decide where a row lives, in one canonical form per key family.
 
-A literal, a text parameter and a binary parameter of the same value become the same :data:`Key`, so they reach
-the same bucket, the one the server computes with its own hash functions.
+A literal, a text parameter and a binary parameter of the same value become the same :data:`Key`, so they
+reach the same bucket, the one the server computes with its own hash functions.
 """
 
 from enum import StrEnum
