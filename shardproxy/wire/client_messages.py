@@ -63,7 +63,7 @@ class Bind(NamedTuple):
     result_formats: tuple[int, ...]
 
     def format_of(self, index: int) -> int:
-        """The format code of parameter ``index`` (from 0): 0 text, 1 binary; others are the client's mistake."""
+        """The format code of parameter ``index`` (from 0): 0 text, 1 binary, else the client's mistake."""
         formats = self.formats
         if not formats:
             return 0

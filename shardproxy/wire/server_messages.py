@@ -1,8 +1,8 @@
-"""What PostgreSQL sends: builders for what we send to applications, parsers for the few messages we look into.
+"""What PostgreSQL sends: builders for what applications get, parsers for the few messages we look into.
 
-Builders return whole messages (type, length, body); their text is ``str``, sent as UTF-8. Parsers take the body
-alone and raise :class:`~shardproxy.errors.ProtocolViolation`, blamed on the server, for anything malformed; those
-of errors and notices never fail. (Manual, "Message Formats" and "Error and Notice Message Fields".)
+Builders return whole messages (type, length, body); their text is ``str``, sent as UTF-8. Parsers take the
+body alone and raise :class:`~shardproxy.errors.ProtocolViolation`, blamed on the server, for anything
+malformed; those of errors and notices never fail. (Manual, "Message Formats" and "Error and Notice Message Fields".)
 """
 
 import struct
@@ -193,8 +193,8 @@ def parameter_description(oids: Sequence[int]) -> bytes:
 def parse_error(body: bytes) -> dict[str, str]:
     """The fields of an ErrorResponse or NoticeResponse by their letter.
 
-    Never fails: a field may be missing, unknown or cut off, and undecodable bytes become U+FFFD, because an error
-    must reach whoever waits for it whatever the server made of it.
+    Never fails: a field may be missing, unknown or cut off, and undecodable bytes become U+FFFD, because an
+    error must reach whoever waits for it whatever the server made of it.
     """
     return {chr(body[start]): body[start + 1 : end].decode("utf-8", "replace") for start, end in _spans(body)}
 
