@@ -2,7 +2,8 @@
 
 Builders return whole messages (type, length, body); their text is ``str``, sent as UTF-8. Parsers take the
 body alone and raise :class:`~shardproxy.errors.ProtocolViolation`, blamed on the server, for anything
-malformed; those of errors and notices never fail. (Manual, "Message Formats" and "Error and Notice Message Fields".)
+malformed; those of errors and notices never fail. (Manual, "Message Formats" and "Error and Notice Message
+Fields".)
 """
 
 import struct
