@@ -1,0 +1,48 @@
+# C types of replies.py.
+cimport cython
+
+cdef class Prepare:
+    cdef readonly bytes name
+
+cdef class Deallocate:
+    cdef readonly bytes name
+
+cdef class FailWith:
+    cdef readonly bytes reply
+
+cdef class ReplyStream:
+    cdef readonly object owed
+    cdef public list out
+    cdef public int ready
+    cdef public bytes error
+    cdef public list failed
+    cdef public list asides
+    cdef public bint copy_in
+    cdef public bytes description
+    cdef public bytes tag
+    cdef bytes _pending
+    cdef Py_ssize_t _wanted
+    cdef Py_ssize_t _skip
+    cdef bint _skip_drops
+    cdef bytes _substitute
+
+    cpdef bint owes_sync(self)
+    cpdef promise(self, object item)
+
+    @cython.locals(shift=Py_ssize_t)
+    cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start=*) except -1
+
+    @cython.locals(view="const unsigned char *", size=Py_ssize_t, at=Py_ssize_t, run=Py_ssize_t, step=Py_ssize_t,
+                   kind=int, length=Py_ssize_t, end=Py_ssize_t, drops=bint)
+    cdef Py_ssize_t _scan(self, bytes data, Py_ssize_t start) except -1
+    cdef int _hold(self, bytes data, Py_ssize_t run, Py_ssize_t at, Py_ssize_t wanted) except -1
+    cdef int _flush(self, bytes data, Py_ssize_t run, Py_ssize_t end) except -1
+    cdef int _answer(self) except -1
+    @cython.locals(code=int)
+    cdef bint _passes_row(self) except -1
+    cdef bint _pay(self, int kind, bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t run) except -1
+    cdef bint _match(self, int kind, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    @cython.locals(code=int)
+    cdef bint _match_code(self, int kind, int head, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int _expect_description(self, int kind) except -1
+    cdef bint _fail(self, bytes body) except -1
