@@ -21,7 +21,7 @@ LATENCY_BOUNDS: Final = (
     *(1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 7e-3, 10e-3, 20e-3, 50e-3, 100e-3, 200e-3, 500e-3),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-"""Upper bounds, in seconds, of the buckets of latencies and waits: 50 µs to 60 s, finest around one millisecond."""
+"""Upper bounds, in seconds, of the buckets for latencies and waits: 50 µs to 60 s, finest around 1 ms."""
 
 
 class Histogram:
@@ -57,7 +57,7 @@ class Histogram:
 
 
 class Tally:
-    """Counts by label, with at most ``limit`` labels; what comes after them is counted under :data:`OTHER`."""
+    """Counts by label, with at most ``limit`` labels; further labels are counted under :data:`OTHER`."""
 
     __slots__ = ("_counts", "_limit")
 
@@ -96,7 +96,8 @@ class ShardCounters:
 
     ``queries`` are statements answered, successfully or not; ``transactions`` those that ended, explicit or
     implicit. ``errors`` is keyed by SQLSTATE class, see :meth:`error`. ``latency`` is seconds from sending a
-    request to its last byte of answer. Bytes are as on the wire, seen from the proxy: ``bytes_out`` to the shard.
+    request to its last byte of answer. Bytes are as on the wire, seen from the proxy: ``bytes_out`` went to the
+    shard.
     """
 
     __slots__ = ("bytes_in", "bytes_out", "errors", "latency", "queries", "transactions")
@@ -126,9 +127,9 @@ class ShardCounters:
 class PoolCounters:
     """What happened in the pool of connections to one role of one shard.
 
-    ``waits`` holds the seconds a client waited for a connection, of those that had to wait; ``wait_timeouts`` those
-    that gave up. ``connects`` are completed logins on the server. ``closes`` is keyed by the reason a connection
-    was closed for.
+    ``waits`` holds the seconds that clients waited for a connection, of those who had to wait;
+    ``wait_timeouts`` counts those who gave up. ``connects`` are completed logins on the server. ``closes`` is
+    keyed by the reason for closing a connection.
     """
 
     __slots__ = ("closes", "connect_failures", "connects", "wait_timeouts", "waits")
@@ -153,11 +154,11 @@ class PoolCounters:
 class ProxyCounters:
     """What belongs to no shard: clients, logins, where statements went, the plan cache, cancels, pins.
 
-    ``clients`` is how many are connected now, ``clients_total`` how many ever were. The five statement counts are
-    disjoint and cover every statement: sent to one shard, sent to several, sent to any (no table or only reference
-    tables), answered by the proxy itself, and refused; ``refused`` is keyed by the refused construct.
+    ``clients`` is how many are connected now, ``clients_total`` how many ever were. The five statement counts
+    are disjoint and cover every statement: sent to one shard, sent to several, sent to any (no table or only
+    reference tables), answered by the proxy itself, and refused; ``refused`` is keyed by the refused construct.
     A cancel request is either forwarded to a shard or ignored (wrong key, or nothing was running).
-    ``pins`` is keyed by the reason a session was bound to its server connection for.
+    ``pins`` is keyed by the reason why a session was bound to its server connection.
     """
 
     __slots__ = (
@@ -205,8 +206,10 @@ class ProxyCounters:
 
 
 class Counters:
-    """All counters of one process: ``proxy``, and one :class:`ShardCounters` and :class:`PoolCounters` for each
-    (shard name, role), where the role is ``"primary"`` or ``"replica"``.
+    """All counters of one process.
+
+    ``proxy`` stands alone; ``shards`` and ``pools`` are keyed by (shard name, role), where the role is
+    ``"primary"`` or ``"replica"``.
     """
 
     __slots__ = ("pools", "proxy", "shards")
@@ -225,7 +228,7 @@ class Counters:
         return self.pools.setdefault((str(shard), str(role)), PoolCounters())
 
     def snapshot(self) -> "Counters":
-        """A copy that no longer changes, to be read in another thread. Called on the event loop that counts."""
+        """A copy that no longer changes, for another thread to read. Called on the event loop that counts."""
         twin = Counters()
         twin.proxy = self.proxy.copy()
         twin.shards = {key: counted.copy() for key, counted in self.shards.items()}
@@ -234,10 +237,7 @@ class Counters:
 
 
 def sqlstate_class(sqlstate: str) -> str:
-    """The class of an SQLSTATE: its first two characters (manual, Appendix A), or ``other`` if it is not one."""
+    """The class of an SQLSTATE: its first two characters (manual, Appendix A); ``other`` if it is not one."""
     head = sqlstate[:2]
-    return (
-        head
-        if len(sqlstate) == 5 and sqlstate.isascii() and head.isalnum() and head.upper() == head
-        else OTHER
-    )
+    is_class = len(sqlstate) == 5 and head.isascii() and head.isalnum() and head == head.upper()
+    return head if is_class else OTHER

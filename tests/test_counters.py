@@ -1,4 +1,4 @@
-"""Counters: what they count, that they stay bounded, that a snapshot stands still, and what an increment costs."""
+"""Counters: what they count, that they stay bounded, that a snapshot stands still, what they cost."""
 
 import timeit
 
@@ -94,6 +94,6 @@ def test_an_increment_costs_a_fraction_of_a_microsecond() -> None:
         runs = 20_000
         return min(timeit.repeat(statement, globals={"shard": shard}, number=runs, repeat=7)) / runs * 1e9
 
-    # About 20 and 95 ns on a quiet machine; the limits leave room for a slow one, not for a lock or a label lookup.
+    # About 20 and 95 ns on a quiet machine; the limits leave room for a slow one, not for a lock.
     assert cost("shard.queries += 1") < 150
     assert cost("shard.latency.observe(0.0007)") < 500
