@@ -96,8 +96,8 @@ class ShardCounters:
 
     ``queries`` are statements answered, successfully or not; ``transactions`` those that ended, explicit or
     implicit. ``errors`` is keyed by SQLSTATE class, see :meth:`error`. ``latency`` is seconds from sending a
-    request to its last byte of answer. Bytes are as on the wire, seen from the proxy: ``bytes_out`` went to the
-    shard.
+    request to its last byte of answer. Bytes are as on the wire, seen from the proxy: ``bytes_out`` went to
+    the shard.
     """
 
     __slots__ = ("bytes_in", "bytes_out", "errors", "latency", "queries", "transactions")
@@ -156,7 +156,7 @@ class ProxyCounters:
 
     ``clients`` is how many are connected now, ``clients_total`` how many ever were. The five statement counts
     are disjoint and cover every statement: sent to one shard, sent to several, sent to any (no table or only
-    reference tables), answered by the proxy itself, and refused; ``refused`` is keyed by the refused construct.
+    reference tables), answered by the proxy itself, and refused; ``refused`` is keyed by construct.
     A cancel request is either forwarded to a shard or ignored (wrong key, or nothing was running).
     ``pins`` is keyed by the reason why a session was bound to its server connection.
     """
