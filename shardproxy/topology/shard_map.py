@@ -1,25 +1,27 @@
 """The shard map: one immutable version of who owns which bucket and which tenant."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shardproxy.topology.keys import Key, KeyFamily
-from shardproxy.topology.tables import TableRules
+from shardproxy.errors import ConfigError
+from shardproxy.topology.keys import BUCKETS, Key, KeyFamily, bucket, from_text
+from shardproxy.topology.ring import DEFAULT_VNODES, ShardSpec, assign
+from shardproxy.topology.tables import Local, Sharded, TableRules
 
-BUCKETS = 16_384
+__all__ = ["BUCKETS", "ShardMap", "ShardSpec", "build"]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardMap:
     """One version of the map. ``owners[bucket]`` and the values of ``placements`` index ``shards`` (names).
 
-    ``placements`` is keyed by (group, key) and stands above the buckets. ``designated`` is the shard that answers
-    catalog queries and statements that touch no table.
+    ``placements`` is keyed by (group, key) and stands above the buckets. ``designated`` is the shard that
+    answers catalog queries and statements that touch no table.
     """
 
     shards: tuple[str, ...]
-    owners: array[int]
+    owners: "array[int]"
     placements: Mapping[tuple[str, Key], int]
     tables: TableRules
     designated: int = 0
@@ -31,4 +33,69 @@ class ShardMap:
 
     def owner(self, group: str, family: KeyFamily, key: Key) -> int:
         """The index of the shard that owns ``key`` of ``group``."""
-        raise NotImplementedError
+        if self.placements:
+            placed = self.placements.get((group, key))
+            if placed is not None:
+                return placed
+        return self.owners[bucket(family, key)]
+
+    def owned_buckets(self, shard: int) -> tuple[range, ...]:
+        """The buckets of the shard with that index, as ascending runs that do not touch."""
+        runs: list[range] = []
+        for number, owner in enumerate(self.owners):
+            if owner != shard:
+                continue
+            if runs and runs[-1].stop == number:
+                runs[-1] = range(runs[-1].start, number + 1)
+            else:
+                runs.append(range(number, number + 1))
+        return tuple(runs)
+
+
+def build(
+    shards: Sequence[ShardSpec],
+    tables: TableRules,
+    *,
+    placements: Mapping[tuple[str, str], str] | None = None,
+    vnodes: int = DEFAULT_VNODES,
+    designated: str | None = None,
+    epoch: int = 0,
+) -> ShardMap:
+    """The map that the ring gives to ``shards``. ``placements``: (group, the key's text) → name of its shard.
+
+    ``designated`` is the first shard by default. Raises ConfigError for a name that is not a shard's or a
+    group's, and for two placements of one key; InvalidKey for a placement that is not of its group's type.
+    """
+    index = {shard.name: i for i, shard in enumerate(shards)}
+    owners = assign(shards, vnodes)
+    for relation, rule in tables.rules.items():
+        if isinstance(rule, Local) and rule.shard not in index:
+            raise ConfigError(f'table "{".".join(relation)}" is local to the unknown shard "{rule.shard}"')
+        if isinstance(rule, Sharded) and rule.group not in tables.groups:
+            raise ConfigError(f'table "{".".join(relation)}" is in the unknown group "{rule.group}"')
+    if designated is not None and designated not in index:
+        raise ConfigError(f'the designated shard "{designated}" is unknown')
+    return ShardMap(
+        shards=tuple(index),
+        owners=owners,
+        placements=_placed(placements or {}, index, tables),
+        tables=tables,
+        designated=0 if designated is None else index[designated],
+        epoch=epoch,
+    )
+
+
+def _placed(
+    placements: Mapping[tuple[str, str], str], index: Mapping[str, int], tables: TableRules
+) -> Mapping[tuple[str, Key], int]:
+    placed: dict[tuple[str, Key], int] = {}
+    for (group, text), shard in placements.items():
+        if group not in tables.groups:
+            raise ConfigError(f'placement "{text}": unknown group "{group}"')
+        if shard not in index:
+            raise ConfigError(f'placement "{text}": unknown shard "{shard}"')
+        place = (group, from_text(tables.groups[group], text))
+        if place in placed:
+            raise ConfigError(f'placement "{text}": the key is placed twice')
+        placed[place] = index[shard]
+    return placed

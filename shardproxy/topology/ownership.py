@@ -1,0 +1,71 @@
+"""The shard map said in SQL, so that a server can tell which rows it owns: for CHECK constraints and searches.
+
+Every function used is built in and immutable. Values come from the shard map only, and are quoted here.
+"""
+
+from typing import Final
+
+from shardproxy.topology.keys import BUCKETS, Key, KeyFamily, to_text
+from shardproxy.topology.shard_map import ShardMap
+
+_BUCKET_SQL: Final = {
+    KeyFamily.INTEGER: "(pg_catalog.hashint8extended(({column})::pg_catalog.int8, 0) & 16383)",
+    KeyFamily.TEXT: "(pg_catalog.hashtextextended(({column})::pg_catalog.text, 0) & 16383)",
+    KeyFamily.UUID: "(pg_catalog.uuid_hash_extended(({column}), 0) & 16383)",
+}
+_CASTS: Final = {
+    KeyFamily.INTEGER: "pg_catalog.int8",
+    KeyFamily.TEXT: "pg_catalog.text",
+    KeyFamily.UUID: "pg_catalog.uuid",
+}
+
+
+def bucket_expression(family: KeyFamily, column_sql: str) -> str:
+    """A bigint expression: the bucket of ``column_sql`` (SQL already, quoted where it must be); NULL for NULL."""
+    return _BUCKET_SQL[family].replace("{column}", column_sql)
+
+
+def ownership_check(shard_map: ShardMap, shard: int, group: str, family: KeyFamily, column_sql: str) -> str:
+    """A boolean expression that is true for exactly the rows of ``group`` that ``shard`` (an index) owns.
+
+    It is false, never NULL, for every other row, rows without a key included. The buckets are a bitmap of 2 kB,
+    which costs the server about 20 ns a row.
+    """
+    here, elsewhere = _placed_here_and_elsewhere(shard_map, shard, group)
+    bitmap = _bitmap(shard_map, shard)
+    owned = f"pg_catalog.get_bit(pg_catalog.decode('{bitmap}', 'hex'), {bucket_expression(family, column_sql)}) = 1"
+    if elsewhere:
+        owned = f"({owned} AND ({column_sql}) NOT IN ({_literals(family, elsewhere)}))"
+    if here:
+        owned = f"({owned} OR ({column_sql}) IN ({_literals(family, here)}))"
+    return f"(({column_sql}) IS NOT NULL AND {owned})"
+
+
+def _placed_here_and_elsewhere(shard_map: ShardMap, shard: int, group: str) -> tuple[list[Key], list[Key]]:
+    here: list[Key] = []
+    elsewhere: list[Key] = []
+    for (placed_group, key), owner in shard_map.placements.items():
+        if placed_group == group:
+            (here if owner == shard else elsewhere).append(key)
+    return here, elsewhere
+
+
+def _bitmap(shard_map: ShardMap, shard: int) -> str:
+    """Hexadecimal; bit n as get_bit(bytea, n) numbers it, from the lowest bit of the first byte."""
+    bits = bytearray(BUCKETS // 8)
+    for number, owner in enumerate(shard_map.owners):
+        if owner == shard:
+            bits[number // 8] |= 1 << (number % 8)
+    return bits.hex()
+
+
+def _literals(family: KeyFamily, keys: list[Key]) -> str:
+    return ", ".join(f"{_quoted(to_text(family, key))}::{_CASTS[family]}" for key in keys)
+
+
+def _quoted(text: str) -> str:
+    """A string constant that means ``text`` whatever ``standard_conforming_strings`` is."""
+    doubled = text.replace("'", "''")
+    if "\\" not in doubled:
+        return f"'{doubled}'"
+    return "E'" + doubled.replace("\\", "\\\\") + "'"
