@@ -1,4 +1,4 @@
-"""The shard map said in SQL, so that a server can tell which rows it owns: for CHECK constraints and searches.
+"""The shard map said in SQL, so that a server can tell its rows: for CHECK constraints and searches.
 
 Every function used is built in and immutable. Values come from the shard map only, and are quoted here.
 """
@@ -21,19 +21,19 @@ _CASTS: Final = {
 
 
 def bucket_expression(family: KeyFamily, column_sql: str) -> str:
-    """A bigint expression: the bucket of ``column_sql`` (SQL already, quoted where it must be); NULL for NULL."""
+    """A bigint expression: the bucket of ``column_sql`` (already SQL, quoted if need be); NULL for NULL."""
     return _BUCKET_SQL[family].replace("{column}", column_sql)
 
 
 def ownership_check(shard_map: ShardMap, shard: int, group: str, family: KeyFamily, column_sql: str) -> str:
     """A boolean expression that is true for exactly the rows of ``group`` that ``shard`` (an index) owns.
 
-    It is false, never NULL, for every other row, rows without a key included. The buckets are a bitmap of 2 kB,
-    which costs the server about 20 ns a row.
+    It is false, never NULL, for every other row, those without a key included. The buckets are a 2 kB bitmap:
+    it costs the server about 20 ns a row, where ranges or a list cost more the more there are.
     """
     here, elsewhere = _placed_here_and_elsewhere(shard_map, shard, group)
-    bitmap = _bitmap(shard_map, shard)
-    owned = f"pg_catalog.get_bit(pg_catalog.decode('{bitmap}', 'hex'), {bucket_expression(family, column_sql)}) = 1"
+    bitmap = f"E'\\\\x{_bitmap(shard_map, shard)}'::pg_catalog.bytea"
+    owned = f"pg_catalog.get_bit({bitmap}, {bucket_expression(family, column_sql)}) = 1"
     if elsewhere:
         owned = f"({owned} AND ({column_sql}) NOT IN ({_literals(family, elsewhere)}))"
     if here:

@@ -1,0 +1,48 @@
+"""The keys that one key set of a statement has, once its parameters or literals are known."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from shardproxy.errors import Refused
+from shardproxy.routing.parameters import Values
+from shardproxy.sql.statement import Constant, KeySet, KeySource, Literal
+from shardproxy.topology.keys import InvalidKey, Key, KeyFamily, from_text
+
+_DECIMAL: Final = re.compile(r"-?[0-9_]*\.?[0-9_]*(?:[eE][+-]?[0-9_]+)?", re.ASCII)
+
+
+def bound_keys(key_set: KeySet, values: Values) -> Iterator[Key | None]:
+    """Every key of ``key_set``, None for NULL, in the order of its sources; a key may come more than once.
+
+    Raises InvalidKey for a value that is not of the key's type, Refused for one that cannot be proven to be.
+    """
+    for source in key_set.sources:
+        if isinstance(source, (Constant, Literal)) or not source.array:
+            yield single_key(source, key_set.family, values)
+        else:
+            yield from values.array(source.number, key_set.family)
+
+
+def single_key(source: KeySource, family: KeyFamily, values: Values) -> Key | None:
+    """The key of a source that is not an array, None for NULL. Raises as :func:`bound_keys` does."""
+    if isinstance(source, Constant):
+        return source.key
+    if isinstance(source, Literal):
+        return _literal_key(source, family, values)
+    return values.parameter(source.number, family)
+
+
+def _literal_key(source: Literal, family: KeyFamily, values: Values) -> Key:
+    text = values.literal(source.place)
+    if source.negative:
+        text = "-" + text
+    try:
+        return from_text(family, text)
+    except InvalidKey:
+        # PostgreSQL takes 7.0 and 1e3 for numeric, and compares the column as numeric: perhaps with a row.
+        if family is KeyFamily.INTEGER and _DECIMAL.fullmatch(text):
+            raise Refused(
+                f"the number {text} compared with an integer key", hint="Write the key as an integer."
+            ) from None
+        raise

@@ -1,0 +1,182 @@
+"""Where a statement goes: its plan, its values, the session's wishes and the shard map become a Route.
+
+One rule decides: collect every shard on which the statement has rows to touch. One shard: it runs there, as
+it is. None: no row can match, so any shard gives the answer. Several: only where running the same text on each
+and concatenating is proven to be PostgreSQL's answer, and refused otherwise.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from shardproxy.errors import Refused
+from shardproxy.routing.bound_keys import bound_keys, single_key
+from shardproxy.routing.parameters import Values
+from shardproxy.routing.route import Anywhere, FanOut, OneShard, ReadPolicy, Role, Route
+from shardproxy.sql.statement import KeySet, Parameter, Reach, Statement
+from shardproxy.topology.keys import Key, to_text
+from shardproxy.topology.shard_map import ShardMap
+from shardproxy.topology.tables import Sharded
+
+BY_KEY: Final = "the shard that owns its key"
+BY_TENANT: Final = "the shard of the session's tenant"
+BY_TABLE: Final = "its table is local to that shard"
+ONLY_SHARD: Final = "there is only one shard"
+NO_KEY: Final = "no row can match: every key is NULL"
+NO_TABLE: Final = "every shard gives the same answer"
+SEVERAL: Final = "rows from several shards, concatenated"
+
+_SHARDED: Final = (Reach.KEYED, Reach.UNBOUND, Reach.LOCAL)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingContext:
+    """What the session adds to a statement.
+
+    ``tenant`` is the key in ``shardproxy.tenant``, canonical; None: not set. ``in_transaction``: a
+    transaction block is open. ``fan_out_allowed`` is False where an answer from several shards cannot be
+    given, for example to a portal that is fetched row by row.
+    """
+
+    tenant: Key | None = None
+    read: ReadPolicy = ReadPolicy.PRIMARY
+    in_transaction: bool = False
+    fan_out_allowed: bool = True
+
+
+def route(statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap) -> Route:
+    """The one place that decides where ``statement`` runs.
+
+    Raises Refused (0A000; 42501 for a key of another tenant than the session's; 23502 for an INSERT without a
+    key), InvalidKey for a key value that is not of the key's type, StatementError for a missing parameter.
+    """
+    if len(shard_map.shards) == 1 and context.tenant is None and statement.reach in _SHARDED:
+        return _one_shard(0, _role(statement, context), ONLY_SHARD)
+    if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
+        key_set = statement.key_sets[0]
+        sources = key_set.sources
+        if len(sources) == 1 and not (type(sources[0]) is Parameter and sources[0].array):
+            key = single_key(sources[0], key_set.family, values)
+            if key is not None:
+                if context.tenant is not None:
+                    _check_tenant(key_set, key, context.tenant, shard_map)
+                shard = shard_map.owner(key_set.group, key_set.family, key)
+                return _one_shard(shard, _role(statement, context), BY_KEY)
+    return _route_by_shards(statement, values, context, shard_map)
+
+
+def _route_by_shards(
+    statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap
+) -> Route:
+    """The general way; :func:`route` is its short cut for one key."""
+    reach = statement.reach
+    role = _role(statement, context)
+    if reach is Reach.REFUSED:
+        raise _refusal(statement)
+    if reach is Reach.ANYWHERE:
+        if context.tenant is None:
+            return Anywhere(role, NO_TABLE)
+        return _one_shard(_tenant_shard(context.tenant, shard_map), role, BY_TENANT)
+    shards, reason = _concerned_shards(statement, values, context, shard_map)
+    if len(shards) == 1:
+        return _one_shard(shards.pop(), role, reason)
+    if not shards:
+        return Anywhere(Role.PRIMARY, NO_KEY)
+    if not statement.fan_out or _independent_parts(statement) > 1:
+        raise _refusal(statement)
+    if context.in_transaction:
+        raise Refused(
+            "reading several shards inside a transaction block",
+            hint="Name one key, or run the statement outside a transaction block.",
+        )
+    if not context.fan_out_allowed:
+        raise Refused("reading several shards here", hint="Name one key, or run it as a plain query.")
+    return FanOut(tuple(sorted(shards)), role, SEVERAL)
+
+
+def _concerned_shards(
+    statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap
+) -> tuple[set[int], str]:
+    """Every shard that has rows the statement may touch, and why; a key set of NULLs has none."""
+    shards: set[int] = set()
+    reason = BY_KEY
+    for key_set in statement.key_sets:
+        for key in bound_keys(key_set, values):
+            if key is None:
+                _check_no_insert(statement)
+                continue
+            if context.tenant is not None:
+                _check_tenant(key_set, key, context.tenant, shard_map)
+            shards.add(shard_map.owner(key_set.group, key_set.family, key))
+    if statement.reach is Reach.LOCAL:
+        shards.add(shard_map.index[statement.local_shard or ""])
+        reason = BY_TABLE
+    if statement.reach is Reach.UNBOUND or statement.unbound:
+        if context.tenant is not None and _tenant_binds(statement, shard_map):
+            shards.add(_tenant_shard(context.tenant, shard_map))
+            reason = BY_TENANT
+        else:
+            shards.update(range(len(shard_map.shards)))
+    return shards, reason
+
+
+def _independent_parts(statement: Statement) -> int:
+    """How many sets of rows the statement draws on that may live on different shards.
+
+    Concatenation is sound for one: rows of two parts meet only on a shard that has both.
+    """
+    unbound = statement.reach is Reach.UNBOUND or bool(statement.unbound)
+    return len(statement.key_sets) + unbound + (statement.reach is Reach.LOCAL)
+
+
+def _tenant_binds(statement: Statement, shard_map: ShardMap) -> bool:
+    """Whether the session's tenant says where the relations without a key are: all are of its group."""
+    tables = shard_map.tables
+    rules = [tables.rules.get(relation) for relation in statement.unbound]
+    return bool(rules) and all(
+        isinstance(rule, Sharded) and rule.group == tables.tenant_group for rule in rules
+    )
+
+
+def _tenant_shard(tenant: Key, shard_map: ShardMap) -> int:
+    group = shard_map.tables.tenant_group
+    return shard_map.owner(group, shard_map.tables.groups[group], tenant)
+
+
+def _check_tenant(key_set: KeySet, key: Key, tenant: Key, shard_map: ShardMap) -> None:
+    if key != tenant and key_set.group == shard_map.tables.tenant_group:
+        named, own = to_text(key_set.family, key), to_text(key_set.family, tenant)
+        raise Refused(
+            f'it names the tenant "{named}", and the session\'s tenant is "{own}"',
+            hint="SET or RESET shardproxy.tenant to work with another tenant.",
+            sqlstate="42501",
+        )
+
+
+def _check_no_insert(statement: Statement) -> None:
+    if statement.tag in ("INSERT", "MERGE", "COPY"):
+        raise Refused("a row without a sharding key (it is NULL)", sqlstate="23502")
+
+
+def _refusal(statement: Statement) -> Refused:
+    """A new error each time: one that a plan keeps would collect the tracebacks of all its sessions."""
+    kept = statement.refusal
+    if kept is None:
+        return Refused(
+            "its rows live on several shards",
+            hint="Compare the sharding key of every table with one value, or SET shardproxy.tenant.",
+        )
+    return Refused(
+        kept.construct, hint=kept.hint, detail=kept.detail, position=kept.position, sqlstate=kept.sqlstate
+    )
+
+
+def _role(statement: Statement, context: RoutingContext) -> Role:
+    if context.read is ReadPolicy.REPLICA and statement.read_only and not context.in_transaction:
+        return Role.REPLICA
+    return Role.PRIMARY
+
+
+@lru_cache(maxsize=4096)
+def _one_shard(shard: int, role: Role, reason: str) -> OneShard:
+    return OneShard(shard, role, reason)
