@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_urlsafe
 from urllib.parse import quote, urlencode
 
 from shardproxy.demo.errors import DemoError
@@ -20,7 +21,7 @@ from shardproxy.demo.os_user import OsUser
 from shardproxy.demo.ports import PortLease
 from shardproxy.demo.run import Run, StopMode
 from shardproxy.demo.settings import changed, conninfo_value, host_based_authentication, initial_settings
-from shardproxy.demo.watchdog import postmaster_pid, signal_tree
+from shardproxy.demo.watchdog import signal_tree
 
 __all__ = ["DemoError", "Install", "Run", "Server"]
 
@@ -30,7 +31,9 @@ _MAX_SOCKET_PATH = 100
 
 
 class Server:
-    """One server of a :class:`Run`; its superuser ``postgres`` needs no password on the Unix socket.
+    """One server of a :class:`Run`. Its superuser ``postgres`` has a random password; :meth:`dsn` knows it.
+
+    The Unix socket, in a directory that only PostgreSQL's user can enter, asks for no password.
 
     Mutable: ``_process``, the postmaster that was started last, if any; ``_lease``, the port, which changes
     only when the first start finds it taken.
@@ -43,6 +46,7 @@ class Server:
         self.name = name
         self.data_dir = run.directory / name
         self.log_file = run.directory / f"{name}.log"
+        self._password_file = run.directory / f"{name}.password"
         self.socket_dir = self._socket_directory()
         self._lease = PortLease.take()
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,19 +61,14 @@ class Server:
         name: str,
         *,
         settings: Mapping[str, str] | None = None,
-        auth: str = "trust",
-        template: Path | None = None,
+        auth: str = "scram-sha-256",
     ) -> "Server":
         """Make a data directory with initdb; the server is not started.
 
         ``settings`` go to postgresql.conf above our own; ``auth`` is pg_hba.conf's method for TCP.
-        ``template`` is a data directory to copy instead: faster, but the copy has its system identifier.
         """
         server = cls(run, name)
-        if template is not None:
-            server._copy(template)
-        else:
-            server._initdb()
+        server._initdb()
         ours = initial_settings(run.install.version, durable=run.durable, cluster_name=name)
         server._write("shardproxy.conf", changed(ours, settings or {}))
         server._write("pg_hba.conf", host_based_authentication(auth))
@@ -87,6 +86,7 @@ class Server:
     def basebackup(self, name: str, *, settings: Mapping[str, str] | None = None) -> "Server":
         """Copy this running server to a streaming replica of the same run; the replica is not started."""
         replica = Server(self.run, name)
+        replica._keep_password(self._password_file.read_text())
         self._user.make_directory(replica.data_dir)
         self._user.run(
             [
@@ -226,7 +226,12 @@ class Server:
         socket: bool = False,
         **options: str,
     ) -> str:
-        """A libpq URI over TCP, or over the Unix socket; ``options`` become its query."""
+        """A libpq URI over TCP, or over the Unix socket; ``options`` become its query.
+
+        The superuser's has its password; other roles' have the one given.
+        """
+        if user == "postgres" and password is None:
+            password = self._password_file.read_text()
         who = quote(user) + (f":{quote(password, safe='')}" if password is not None else "")
         if socket:
             options = {"host": str(self.socket_dir), "port": str(self.port)} | options
@@ -298,21 +303,29 @@ class Server:
     def _signal_running(self, number: signal.Signals) -> None:
         signal_tree(self.pid, number)
 
+    def _keep_password(self, password: str) -> None:
+        self._password_file.touch(mode=0o600)
+        self._user.give(self._password_file)
+        self._password_file.write_text(password)
+
     def _initdb(self) -> None:
+        self._keep_password(token_urlsafe(18))
         self._user.make_directory(self.data_dir)
         # From 17 on PostgreSQL brings its own C.UTF-8, and does not depend on the machine's locales.
         builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         self._user.run(
-            [str(self.install.bin("initdb")), "-D", str(self.data_dir), "-U", "postgres", "--auth=trust"]
+            [
+                str(self.install.bin("initdb")),
+                "-D",
+                str(self.data_dir),
+                "-U",
+                "postgres",
+                f"--pwfile={self._password_file}",
+            ]
             + ["--encoding=UTF8", "--no-instructions"]
             + (builtin if self.install.version >= (17, 0) else ["--locale=C.UTF-8"])
             + ([] if self.run.durable else ["--no-sync"])
         )
-
-    def _copy(self, template: Path) -> None:
-        if postmaster_pid(template) is not None:
-            raise DemoError(f"the template {template} is in use by a running server")
-        self._user.run(["cp", "-a", str(template), str(self.data_dir)])
 
     def _socket_directory(self) -> Path:
         directory = self.run.directory / f"{self.name}.sock"

@@ -70,9 +70,11 @@ def postmaster_pid(data_dir: Path) -> int | None:
         os.kill(pid, 0)
     except (OSError, ValueError):
         return None
-    with suppress(OSError):
+    if not Path("/proc/self/cwd").exists():
+        return pid
+    with suppress(OSError):  # a process that has died and waits to be reaped has no cwd
         return pid if Path(os.readlink(f"/proc/{pid}/cwd")) == data_dir.resolve() else None
-    return pid
+    return None
 
 
 def descendants(pid: int) -> list[int]:
