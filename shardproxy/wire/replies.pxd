@@ -7,6 +7,11 @@ cdef class Prepare:
 cdef class Deallocate:
     cdef readonly bytes name
 
+cdef class Learn:
+    cdef readonly object wake
+    cdef public bytes parameters
+    cdef public bytes row
+
 cdef class FailWith:
     cdef readonly bytes reply
 
@@ -16,6 +21,9 @@ cdef class ReplyStream:
     cdef public int ready
     cdef public bytes error
     cdef public list failed
+    cdef public list learned
+    cdef readonly bint skipping
+    cdef public Py_ssize_t prefix
     cdef public list asides
     cdef public bint copy_in
     cdef public bytes description
@@ -45,4 +53,6 @@ cdef class ReplyStream:
     @cython.locals(code=int)
     cdef bint _match_code(self, int kind, int head, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _expect_description(self, int kind) except -1
-    cdef bint _fail(self, bytes body) except -1
+    cdef int _learn(self, Learn head, int kind, bytes message) except -1
+    cdef bint _fail(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef int _skip_to_sync(self) except -1

@@ -11,10 +11,12 @@ The state machine is the queue; there are no counters. C types are in ``replies.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from shardproxy.errors import Blame, ProtocolViolation
+from shardproxy.wire.server_messages import shift_error_position, without_position
 
-# What a server owes: one of these, with flags, or an instance of Prepare, Deallocate, FailWith or bytes.
+# What a server owes: one of these, with flags, or an instance of Prepare, Deallocate, Learn, FailWith or bytes.
 PARSE = 1  # ParseComplete
 BIND = 2  # BindComplete
 CLOSE = 3  # CloseComplete
@@ -27,8 +29,8 @@ KIND = 15
 
 DROP = 16  # flag: the client did not ask for it and does not see it
 NO_READY = 32  # flag for QUERY and SYNC: everything is handed on but ReadyForQuery
-SKIP_TAG = 64  # flag for QUERY: the first CommandComplete is ours
-ROWS = 128  # flag: only DataRow is handed on; description, tag and error are kept in attributes
+ROWS = 64  # flag: only DataRow is handed on; description, tag and error are kept in attributes
+SKIP_TAG = 256  # times n, for QUERY: the first n CommandCompletes are ours
 
 LIMIT = 1 << 20
 """Bytes of one message that we look into; only rows and COPY data may be longer."""
@@ -48,6 +50,19 @@ class Deallocate:
         self.name = name
 
 
+class Learn:
+    """Owed: ParameterDescription, then RowDescription or NoData, for us to keep.
+
+    ``parameters`` is a body, ``row`` a whole message; both are set when the stream's ``learned`` holds the object.
+    ``wake`` is for the caller: to be called then, or when the statement failed.
+    """
+
+    def __init__(self, wake: Callable[[], None] | None = None) -> None:
+        self.wake = wake
+        self.parameters: bytes | None = None
+        self.row: bytes | None = None
+
+
 class FailWith:
     """Owed: an error that we provoked, so that the server's transaction fails; the client sees ``reply`` instead."""
 
@@ -60,6 +75,8 @@ class ReplyStream:
 
     After :meth:`feed`, ``out`` holds what goes to the client, ``ready`` the status byte when a ReadyForQuery was
     consumed (else 0), and the lists and fields below what else happened. The caller empties them.
+    ``prefix`` is the number of characters that we put before a client's statement: positions in errors are moved
+    back by it; -1 removes them.
     """
 
     def __init__(self) -> None:
@@ -67,7 +84,10 @@ class ReplyStream:
         self.out: list[bytes] = []
         self.ready = 0
         self.error: bytes | None = None  # body of the newest ErrorResponse
-        self.failed: list[object] = []  # Prepare and Deallocate that the server skipped or refused
+        self.failed: list[object] = []  # Prepare, Deallocate and Learn that the server skipped or refused
+        self.learned: list[Learn] = []
+        self.skipping = False  # after an error, until Sync: the server reads and answers nothing
+        self.prefix = 0
         self.asides: list[tuple[int, bytes]] = []  # ParameterStatus, and notifications while nothing is owed
         self.copy_in = False  # the server waits for COPY data
         self.description: bytes | None = None  # with ROWS: body of RowDescription
@@ -92,6 +112,12 @@ class ReplyStream:
 
     def promise(self, item: object) -> None:
         """Queue what the next message to the server will bring; an answer of our own goes out at once if it is first."""
+        if self.skipping:
+            if not (isinstance(item, int) and item & KIND == SYNC):
+                if isinstance(item, (Prepare, Deallocate, Learn)):
+                    self.failed.append(item)
+                return
+            self.skipping = False
         if isinstance(item, bytes) and not self.owed:
             self.out.append(item)
         else:
@@ -216,7 +242,7 @@ class ReplyStream:
                 return False
             return not (isinstance(owed[0], int) and owed[0] & DROP)
         if kind == 0x45:  # ErrorResponse
-            return self._fail(data[at + 5 : end])
+            return self._fail(data, at, end)
         if not owed:
             raise violation(f"unexpected message {chr(kind)!r} from a server that owes nothing")
         head = owed[0]
@@ -228,9 +254,21 @@ class ReplyStream:
             expect(kind, 0x33)
             owed.popleft()
             return False
+        if isinstance(head, Learn):
+            self._learn(head, kind, data[at:end])
+            return False
         if not isinstance(head, int):
             raise violation(f"unexpected message {chr(kind)!r} from the server")
         return self._match_code(kind, head, data, at, end)
+
+    def _learn(self, head: Learn, kind: int, message: bytes) -> None:
+        if head.parameters is None:
+            expect(kind, 0x74)
+            head.parameters = message[5:]
+        else:
+            self._expect_description(kind)
+            head.row = message
+            self.learned.append(head)
 
     def _match_code(self, kind: int, head: int, data: bytes, at: int, end: int) -> bool:
         owed = self.owed
@@ -258,8 +296,8 @@ class ReplyStream:
         elif code == QUERY:
             if kind == 0x47:
                 self.copy_in = True
-            elif kind == 0x43 and head & SKIP_TAG:
-                owed[0] = head & ~SKIP_TAG
+            elif kind == 0x43 and head >= SKIP_TAG:
+                owed[0] = head - SKIP_TAG
                 return False
             elif kind not in (0x43, 0x49, 0x54, 0x48, 0x63):
                 raise violation(f"unexpected message {chr(kind)!r} from the server during a query")
@@ -279,26 +317,40 @@ class ReplyStream:
             raise violation(f"unexpected message {chr(kind)!r} from the server instead of a description")
         self.owed.popleft()
 
-    def _fail(self, body: bytes) -> bool:
-        """An ErrorResponse: in a simple query its ReadyForQuery follows; else everything up to Sync is skipped."""
+    def _fail(self, data: bytes, at: int, end: int) -> bool:
+        """An ErrorResponse: in a simple query its ReadyForQuery follows; else everything up to Sync is skipped.
+
+        An error of what we added before a client's statement is the client's error; that of a request of our own
+        (QUERY with DROP) is not.
+        """
         owed = self.owed
-        self.error = body
+        self.error = data[at + 5 : end]
         if not owed:
-            self.asides.append((0x45, body))
+            self.asides.append((0x45, self.error))
             return False
         head = owed[0]
-        passes = not (isinstance(head, int) and head & (DROP | ROWS))
+        passes = not (isinstance(head, int) and (head & ROWS or (head & DROP and head & KIND in (SYNC, QUERY))))
         if isinstance(head, FailWith):
             self._substitute = head.reply
             passes = False
+        elif passes and self.prefix:
+            message = data[at:end]
+            shifted = self.prefix > 0
+            self._substitute = shift_error_position(message, -self.prefix) if shifted else without_position(message)
+            passes = False
+        self._skip_to_sync()
+        return passes
+
+    def _skip_to_sync(self) -> None:
+        owed = self.owed
         while owed:
             head = owed[0]
             if isinstance(head, int) and head & KIND in (SYNC, QUERY):
                 break
-            if isinstance(head, (Prepare, Deallocate)):
+            if isinstance(head, (Prepare, Deallocate, Learn)):
                 self.failed.append(head)
             owed.popleft()
-        return passes
+        self.skipping = not owed
 
 
 COMPLETIONS = {PARSE: 0x31, BIND: 0x32, CLOSE: 0x33}

@@ -216,6 +216,15 @@ def shift_error_position(message: bytes, delta: int) -> bytes:
     return message
 
 
+def without_position(message: bytes) -> bytes:
+    """A whole ErrorResponse without its ``P`` field: the position would be one in a text the client never wrote."""
+    body = message[5:]
+    for start, end in _spans(body):
+        if body[start] == _POSITION:
+            return _message(message[:1], body[:start] + body[end + 1 :])
+    return message
+
+
 def parse_parameter_status(body: bytes) -> tuple[str, str]:
     """Name and value of a ParameterStatus."""
     reader = Reader(body, Blame.SERVER)

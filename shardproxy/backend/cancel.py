@@ -1,0 +1,36 @@
+"""Cancelling what runs on a server connection: PostgreSQL's own cancel request, on a socket of its own.
+
+The connection stays out of the pool until the server has closed that socket, because the signal can arrive later than
+the reply to the query it was meant for (manual, "Canceling Requests in Progress").
+"""
+
+import asyncio
+
+from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.server import Address
+from shardproxy.wire import client_messages
+
+
+async def cancel(address: Address, connection: ServerConnection, timeout: float) -> bool:
+    """Ask the server to cancel what ``connection`` runs; True when the server took the request.
+
+    ``timeout`` is in seconds. Until the end of this call :attr:`ServerConnection.is_clean` is False.
+    """
+    connection.cancels += 1
+    try:
+        async with asyncio.timeout(timeout):
+            path = address.socket_path
+            if path is not None:
+                reader, writer = await asyncio.open_unix_connection(path)
+            else:
+                reader, writer = await asyncio.open_connection(address.host, address.port)
+            try:
+                writer.write(client_messages.cancel_request(connection.pid, connection.secret))
+                await reader.read(1)  # the server answers nothing and closes
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        connection.cancels -= 1
+    return True

@@ -1,0 +1,147 @@
+"""The shards: for each a pool to its primary and one to each replica, and which replica answers next."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shardproxy.backend.cancel import cancel
+from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.login import open_connection, role_problem
+from shardproxy.backend.pool import Pool, PoolOptions
+from shardproxy.backend.server import Address, Login, SocketOptions
+from shardproxy.counters import Counters
+from shardproxy.routing.route import Role
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """One server of a shard as it was configured; ``weight`` is its share of the reads among replicas."""
+
+    address: Address
+    login: Login
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """One shard as it was configured."""
+
+    name: str
+    primary: ServerSpec
+    replicas: tuple[ServerSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """How connections to shards are opened and kept; durations in seconds."""
+
+    primary_pool: PoolOptions
+    replica_pool: PoolOptions
+    sockets: SocketOptions
+    connect_timeout: float = 5.0
+    cancel_timeout: float = 5.0
+
+
+class ServerPool(Pool):
+    """The pool of one server, and what is known of the server.
+
+    ``in_rotation`` is False while the monitor found it unreachable, lagging or in the wrong role.
+    """
+
+    def __init__(self, shard: str, role: Role, spec: ServerSpec, options: BackendOptions, counters: Counters, settings: object) -> None:
+        self.shard = shard
+        self.role = role
+        self.spec = spec
+        self.in_rotation = True
+        self._backend = options
+        self._settings = settings
+        super().__init__(
+            f'shard "{shard}" ({role} {spec.address})',
+            self._open_connection,
+            options.primary_pool if role is Role.PRIMARY else options.replica_pool,
+            counters.pool(shard, role),
+            counters.shard(shard, role),
+        )
+
+    async def _open_connection(self) -> ServerConnection:
+        options = self._backend
+        connection = await open_connection(
+            self.spec.address,
+            self.spec.login,
+            self.role,
+            options.sockets,
+            timeout=options.connect_timeout,
+            settings=self._settings,
+        )
+        connection.on_parameter = self._on_parameter
+        return connection
+
+    def _on_parameter(self, connection: ServerConnection, name: str, value: str) -> None:
+        """A promotion is reported on every open connection: reads from a former replica would be another history's."""
+        if name == "in_hot_standby" and role_problem(self.role, connection.parameters) is not None:
+            connection.abort("server changed its role")
+
+    async def cancel(self, connection: ServerConnection) -> bool:
+        """Cancel what ``connection`` of this pool runs."""
+        return await cancel(self.spec.address, connection, self._backend.cancel_timeout)
+
+
+class Shard:
+    """One shard: ``primary`` and ``replicas``."""
+
+    def __init__(self, spec: ShardSpec, options: BackendOptions, counters: Counters, settings: object) -> None:
+        self.name = spec.name
+        self.spec = spec
+        self.primary = ServerPool(spec.name, Role.PRIMARY, spec.primary, options, counters, settings)
+        self.replicas = [ServerPool(spec.name, Role.REPLICA, s, options, counters, settings) for s in spec.replicas]
+        self._credit = [0] * len(self.replicas)
+
+    @property
+    def pools(self) -> list[ServerPool]:
+        """Primary first."""
+        return [self.primary, *self.replicas]
+
+    def replica(self) -> ServerPool | None:
+        """The replica whose turn it is (smooth weighted round robin), None when none is in rotation."""
+        best, total = -1, 0
+        for i, pool in enumerate(self.replicas):
+            if pool.in_rotation and pool.spec.weight > 0:
+                total += pool.spec.weight
+                self._credit[i] += pool.spec.weight
+                if best < 0 or self._credit[i] > self._credit[best]:
+                    best = i
+        if best < 0:
+            return None
+        self._credit[best] -= total
+        return self.replicas[best]
+
+
+class Shards:
+    """All shards in the order of the shard map."""
+
+    def __init__(self, specs: Sequence[ShardSpec], options: BackendOptions, counters: Counters, settings: object) -> None:
+        self.all = [Shard(spec, options, counters, settings) for spec in specs]
+
+    def __getitem__(self, index: int) -> Shard:
+        return self.all[index]
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    @property
+    def pools(self) -> list[ServerPool]:
+        """Every pool of every shard."""
+        return [pool for shard in self.all for pool in shard.pools]
+
+    def sweep(self) -> None:
+        """Upkeep of every pool; called about once a second."""
+        for pool in self.pools:
+            pool.sweep()
+
+    async def close(self) -> None:
+        """Close every pool; active connections are closed when they come back."""
+        await asyncio.gather(*(pool.close() for pool in self.pools))
+
+    def abort(self) -> None:
+        """Close every connection at once."""
+        for pool in self.pools:
+            pool.abort()
