@@ -217,7 +217,7 @@ def shift_error_position(message: bytes, delta: int) -> bytes:
 
 
 def without_position(message: bytes) -> bytes:
-    """A whole ErrorResponse without its ``P`` field: the position would be one in a text the client never wrote."""
+    """A whole ErrorResponse without its ``P`` field, which would point into a text the client never wrote."""
     body = message[5:]
     for start, end in _spans(body):
         if body[start] == _POSITION:
