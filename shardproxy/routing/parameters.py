@@ -14,7 +14,7 @@ class Values(Protocol):
     """Where routing finds the value behind a key source; ShardproxyError when there is none."""
 
     def literal(self, place: int) -> str:
-        """The decoded text of the folded literal at ``place`` (from 0); a number's digits without its sign."""
+        """The decoded text of the folded literal at ``place`` (from 0); a number's digits, without sign."""
 
     def parameter(self, number: int, family: KeyFamily) -> Key | None:
         """The key in parameter ``$number`` (from 1), None for NULL."""
@@ -59,8 +59,8 @@ class BindValues(NoValues):
     """The parameters of one Bind message (manual, "Message Formats").
 
     ``formats`` is as in the message: none (all text), one for all, or one each; 0 is text, 1 binary.
-    ``values`` has None for NULL. ``oids`` are the parameters' types, best those of ParameterDescription; 0, or
-    none at all, where they are not known. A value whose type is not of the key's family is refused: equality
+    ``values`` has None for NULL. ``oids`` are the parameters' types, best those of ParameterDescription; 0
+    or none at all where they are not known. A value whose type is not of the family is refused: equality
     with it may be another operator's than the key's.
     """
 

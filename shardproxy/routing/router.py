@@ -1,8 +1,8 @@
 """Where a statement goes: its plan, its values, the session's wishes and the shard map become a Route.
 
 One rule decides: collect every shard on which the statement has rows to touch. One shard: it runs there, as
-it is. None: no row can match, so any shard gives the answer. Several: only where running the same text on each
-and concatenating is proven to be PostgreSQL's answer, and refused otherwise.
+it is. None: no row can match, so any shard gives the answer. Several: only where running the same text on
+each and concatenating is proven to be PostgreSQL's answer, and refused otherwise.
 """
 
 from dataclasses import dataclass
