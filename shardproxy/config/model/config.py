@@ -1,0 +1,89 @@
+"""The whole configuration, in the order a reader meets it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from shardproxy.config.model.access import Auth, ServerLogin
+from shardproxy.config.model.address import Http, Listener
+from shardproxy.config.model.section import Section
+from shardproxy.config.model.shards import Ring, Shard
+from shardproxy.config.model.tables import Group, Table
+from shardproxy.config.model.traffic import Limits, Log, Pool, Reads, Timeouts
+from shardproxy.config.model.units import OFF
+
+
+def _off_is_none(value: Any) -> Any:
+    return None if value == OFF else value
+
+
+class Config(Section):
+    """One sidecar's configuration. Names refer to each other; ``load`` has checked that they exist."""
+
+    database: str = Field(
+        min_length=1,
+        max_length=63,
+        description="Database that applications connect to; server.database defaults to it.",
+    )
+    listen: tuple[Listener, ...] = Field(
+        default_factory=lambda: (Listener(host="127.0.0.1"),),
+        min_length=1,
+        description="Where applications connect: TCP addresses and Unix sockets, several of both.",
+    )
+    http: Annotated[
+        Http | None, BeforeValidator(_off_is_none, json_schema_input_type=Http | Literal["off"])
+    ] = Field(default_factory=Http, description="Where /metrics, /healthz and /readyz are served, or off.")
+    auth: Auth = Field(default_factory=Auth, description="How applications log in.")
+    server: ServerLogin = Field(
+        default_factory=ServerLogin, description="The login the proxy uses on every shard."
+    )
+    shards: tuple[Shard, ...] = Field(
+        min_length=1, max_length=1024, description="The PostgreSQL servers that hold the data."
+    )
+    designated: str | None = Field(
+        default=None,
+        description="Shard that answers catalog queries and statements without a table; default: the first.",
+    )
+    ring: Ring = Field(default_factory=Ring, description="How buckets are spread over the shards.")
+    groups: dict[str, Group] = Field(
+        default_factory=lambda: {"tenant": Group(type="text")},
+        min_length=1,
+        description="Colocation groups and the type of their key.",
+    )
+    tenant_group: str | None = Field(
+        default=None,
+        description="Group that shardproxy.tenant and `placements` speak of; default: the first of `groups`.",
+    )
+    placements: dict[str, str] = Field(
+        default_factory=dict,
+        description="Tenants that live on a named shard whatever the ring says, as tenant: shard.",
+    )
+    tables: dict[str, Table] = Field(
+        default_factory=dict,
+        description=(
+            "How each table is spread. Names are read as in SQL: public is the default schema, "
+            "upper case needs double quotes."
+        ),
+    )
+    tenant_isolation: Literal["enforce", "off"] = Field(
+        default="enforce",
+        description="enforce: a session that named its tenant sees and writes only that tenant's rows.",
+    )
+    pool: Pool = Field(default_factory=Pool, description="Server connections.")
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait for the other side.")
+    limits: Limits = Field(
+        default_factory=Limits, description="Bounds on what clients can make the proxy hold."
+    )
+    reads: Reads = Field(default_factory=Reads, description="Where read-only statements go.")
+    log: Log = Field(default_factory=Log, description="The proxy's own log, on standard error.")
+
+    @property
+    def tenant_group_name(self) -> str:
+        """The group that ``shardproxy.tenant`` speaks of."""
+        return self.tenant_group or next(iter(self.groups))
+
+    @property
+    def designated_index(self) -> int:
+        """The index in ``shards`` of the designated shard."""
+        names = [shard.name for shard in self.shards]
+        return names.index(self.designated) if self.designated is not None else 0

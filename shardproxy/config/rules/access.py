@@ -1,0 +1,78 @@
+"""Rules about users, passwords and who can reach the listeners."""
+
+import ipaddress
+
+from shardproxy.config.mistakes import OptionPath
+from shardproxy.config.model import Config, Listener
+from shardproxy.config.model.access import is_verifier, verifier_is_well_formed
+from shardproxy.config.report import Report
+
+
+def check_access(config: Config, report: Report) -> None:
+    """Users are named once and can log in; shards have a login; trust stays on this machine."""
+    _check_users(config, report)
+    _check_server_logins(config, report)
+    if config.auth.method == "trust":
+        for i, listener in enumerate(config.listen):
+            if not _local_only(listener):
+                report.warning(
+                    ("listen", i),
+                    "other machines can connect here without a password; use scram or a loopback address",
+                )
+
+
+def _check_users(config: Config, report: Report) -> None:
+    seen: set[str] = set()
+    for i, user in enumerate(config.auth.users):
+        path: OptionPath = ("auth", "users", i)
+        if user.name in seen:
+            report.mistake((*path, "name"), f"user '{user.name}' is listed twice; keep one")
+        seen.add(user.name)
+        given = (user.password, user.password_file, user.password_env)
+        if config.auth.method == "scram" and all(one is None for one in given):
+            report.mistake(
+                path, f"user '{user.name}' has no password; add password, password_file or password_env"
+            )
+        if (
+            user.password is not None
+            and is_verifier(user.password)
+            and not verifier_is_well_formed(user.password)
+        ):
+            report.mistake(
+                (*path, "password"),
+                "begins like a SCRAM-SHA-256 verifier but is not one; copy pg_authid.rolpassword completely",
+            )
+    if config.auth.method == "scram" and not config.auth.users:
+        report.mistake(
+            ("auth", "users"),
+            "nobody can log in; list users with passwords, or set auth.method: trust on a loopback listener",
+        )
+
+
+def _check_server_logins(config: Config, report: Report) -> None:
+    without = next((shard.name for shard in config.shards if shard.user is None), None)
+    if config.server.user is None and without is not None:
+        report.mistake(
+            ("server", "user"),
+            f"is missing; add the role the proxy logs in as (shard '{without}' names none)",
+        )
+    paths: list[OptionPath] = [("server",), *(("shards", i) for i in range(len(config.shards)))]
+    for path, login in zip(paths, (config.server, *config.shards), strict=True):
+        if login.password is not None and is_verifier(login.password):
+            option = next(
+                (name for name in ("password_file", "password_env") if getattr(login, name) is not None),
+                "password",
+            )
+            report.mistake(
+                (*path, option),
+                "is a SCRAM verifier, which cannot log in to a server; give the password itself",
+            )
+
+
+def _local_only(listener: Listener) -> bool:
+    if listener.host is None or listener.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(listener.host).is_loopback
+    except ValueError:
+        return False
