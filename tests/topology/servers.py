@@ -1,4 +1,4 @@
-"""The PostgreSQL versions that tests of server behaviour run on: the wheel's, and each that Debian has here."""
+"""The PostgreSQL versions that server behaviour is tested on: the wheel's, and each that Debian has here."""
 
 from pathlib import Path
 
