@@ -10,10 +10,9 @@ from shardproxy.demo.run import Run
 
 
 @pytest.fixture(scope="package")
-def plain_server() -> Iterator[Server]:
-    with Run(Install.find()) as run:
-        server = Server.create(run, "plain", settings={"log_statement": "all"}).start()
-        yield server
+def plain_server(install: Install) -> Iterator[Server]:
+    with Run(install) as run:
+        yield Server.create(run, "plain", settings={"log_statement": "all"}).start()
 
 
 @pytest.fixture
