@@ -36,6 +36,8 @@ def single_key(source: KeySource, family: KeyFamily, values: Values) -> Key | No
 def _literal_key(source: Literal, family: KeyFamily, values: Values) -> Key:
     text = values.literal(source.place)
     if source.negative:
+        if family is not KeyFamily.INTEGER:
+            raise Refused(f"the number -{text} as a {family} key", hint="Write the key as a string.")
         text = "-" + text
     try:
         return from_text(family, text)

@@ -18,6 +18,7 @@ RULES = TableRules(
 )
 THREE = (ShardSpec("a"), ShardSpec("b"), ShardSpec("c"))
 PLACEMENTS = {("tenant", "big 'one'"): "c", ("tenant", "back\\slash"): "a", ("device", "42"): "b"}
+ONE = (ShardSpec("b"),)
 
 
 def shard_map(
