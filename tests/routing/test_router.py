@@ -10,8 +10,8 @@ from shardproxy.routing.route import Anywhere, FanOut, OneShard, ReadPolicy, Rol
 from shardproxy.routing.router import RoutingContext, route
 from shardproxy.sql.statement import Constant, KeySet, KeySource, Kind, Literal, Parameter, Reach, Statement
 from shardproxy.topology.keys import InvalidKey, KeyFamily
-from shardproxy.topology.shard_map import ShardMap, ShardSpec
-from tests.topology.maps import key_on, shard_map
+from shardproxy.topology.shard_map import ShardMap
+from tests.topology.maps import ONE, key_on, shard_map
 
 PLAIN = RoutingContext()
 REPLICA = RoutingContext(read=ReadPolicy.REPLICA)
@@ -126,7 +126,7 @@ class TestSeveralKeys:
     def test_two_classes_of_keys_on_two_shards_are_refused_even_if_each_could_fan_out(
         self, the_map: ShardMap
     ) -> None:
-        """A join of rows with key $1 and rows with key $2 has rows on no shard; concatenation would lose them."""
+        """No shard has the rows of both, so a join of them by concatenation would lose all."""
         statement = select(tenants(Parameter(1)), tenants(Parameter(2)))
         with pytest.raises(Refused, match="several shards"):
             route(statement, text(key_on(the_map, A), key_on(the_map, B)), PLAIN, the_map)
@@ -185,7 +185,7 @@ class TestNoKey:
     def test_a_refused_statement_is_refused_with_its_own_words_every_time(self, the_map: ShardMap) -> None:
         refusal = Refused("MERGE", hint="Use INSERT ... ON CONFLICT.", detail="d", sqlstate="0A000")
         statement = Statement(Kind.QUERY, "MERGE", Reach.REFUSED, refusal=refusal)
-        for each_map in (the_map, shard_map((ShardSpec("only"), ShardSpec("b", 0), ShardSpec("c", 0)))):
+        for each_map in (the_map, shard_map(ONE, {})):
             with pytest.raises(Refused) as caught:
                 route(statement, NoValues(), PLAIN, each_map)
             assert (caught.value.construct, caught.value.detail) == ("MERGE", "d")
@@ -226,10 +226,13 @@ class TestSessionTenant:
             assert f'"{other}"' in caught.value.message
 
     def test_a_single_shard_is_no_exception(self) -> None:
-        only = shard_map((ShardSpec("a"), ShardSpec("b", 0), ShardSpec("c", 0)), placements={})
-        single = replace(only, shards=("a",))
         with pytest.raises(Refused) as caught:
-            route(select(tenants(Parameter(1))), text("other"), RoutingContext(tenant=b"own"), single)
+            route(
+                select(tenants(Parameter(1))),
+                text("other"),
+                RoutingContext(tenant=b"own"),
+                shard_map(ONE, {}),
+            )
         assert caught.value.sqlstate == "42501"
 
     def test_a_key_of_another_group_is_not_a_tenant(self, the_map: ShardMap) -> None:
@@ -269,13 +272,10 @@ class TestRole:
 
 
 class TestOnlyOneShard:
-    def test_every_statement_that_is_not_refused_goes_there_whatever_its_values(
-        self, the_map: ShardMap
-    ) -> None:
-        only = replace(the_map, shards=("a",), placements={})
+    def test_every_statement_that_is_not_refused_goes_there_whatever_its_values(self) -> None:
+        only = shard_map(ONE, {})
         two_classes = select(tenants(Parameter(1)), tenants(Parameter(2)), fan_out=False)
-        local = replace(ON_B, local_shard="a")
-        for statement in (two_classes, replace(UNBOUND, fan_out=False), local, select(devices(Parameter(1)))):
+        for statement in (two_classes, replace(UNBOUND, fan_out=False), ON_B, select(devices(Parameter(1)))):
             for context in (PLAIN, RoutingContext(in_transaction=True)):
                 assert shards_of(route(statement, text("x", "y"), context, only)) == (0,)
         assert isinstance(route(ANYWHERE, NoValues(), PLAIN, only), Anywhere)
