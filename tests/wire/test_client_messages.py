@@ -1,4 +1,4 @@
-"""What clients send: builders and parsers undo each other, and malformed bodies are refused in PostgreSQL's words."""
+"""What clients send: parsers undo builders, and malformed bodies are refused in PostgreSQL's words."""
 
 import struct
 
@@ -63,7 +63,9 @@ def test_renaming_changes_the_statement_name_and_nothing_else() -> None:
         b"portal", b"a_longer_name", [1], [b"\0\0", None], [1, 0]
     )
     assert msg.rename_statement(body(original), b"") == msg.bind(b"portal", b"", [1], [b"\0\0", None], [1, 0])
-    assert msg.rename_parse(body(msg.parse(b"", b"SELECT 1", [23])), b"s1") == msg.parse(b"s1", b"SELECT 1", [23])
+    assert msg.rename_parse(body(msg.parse(b"", b"SELECT 1", [23])), b"s1") == msg.parse(
+        b"s1", b"SELECT 1", [23]
+    )
 
 
 BIND = body(msg.bind(b"p", b"s", [1], [b"abc"], [1]))

@@ -1,4 +1,4 @@
-"""What servers send: what we build is what PostgreSQL would send, and what servers get wrong does not hurt us."""
+"""What servers send: we build what PostgreSQL would send, and what servers get wrong does not hurt us."""
 
 import pytest
 
@@ -93,7 +93,17 @@ def test_positions_move_with_the_text_that_was_put_in_front() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [b"SERROR\0\0", b"P\0\0", b"Pabc\0\0", b"P12345678901\0\0", b"Mthe P9 in here\0\0", b"p5\0\0", b"", b"P1"]
+    "fields",
+    [
+        b"SERROR\0\0",
+        b"P\0\0",
+        b"Pabc\0\0",
+        b"P12345678901\0\0",
+        b"Mthe P9 in here\0\0",
+        b"p5\0\0",
+        b"",
+        b"P1",
+    ],
 )
 def test_messages_without_a_readable_position_pass_unchanged_or_survive(fields: bytes) -> None:
     message = b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
