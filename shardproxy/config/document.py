@@ -184,7 +184,7 @@ class _Builder:
         if self._awaits_key():
             self._take_key(event.value, place)
             return
-        empty = event.style is None and event.value in _NULLS
+        empty = event.implicit[0] and event.value in _NULLS  # a plain scalar
         node = ScalarNode(self._path(), place, None if empty else event.value)
         self._attach(node)
         if event.anchor is not None:

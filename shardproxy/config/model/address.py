@@ -127,7 +127,9 @@ class Listener(Endpoint):
         description="TCP port, or the number in the socket's name; 0 lets the system choose a free TCP port.",
     )
     unix_mode: FileMode = Field(
-        default=0o777, description="Permissions of the Unix socket, octal; passwords still protect it."
+        default=0o777,
+        json_schema_extra={"default": "0777"},
+        description="Permissions of the Unix socket, octal; passwords still protect it.",
     )
 
     @property

@@ -50,9 +50,23 @@ class Section(BaseModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         reference = handler(core_schema)
+        definition = handler.resolve_ref_schema(reference)
+        for name, option in definition.get("properties", {}).items():
+            option.pop("title", None)
+            if cls.model_fields[name].default_factory is not None:
+                _admit_empty(option)
+        definition.pop("title", None)
         if cls.SHORT_FORM is not None:
-            definition = handler.resolve_ref_schema(reference)
             mapping = dict(definition)
             definition.clear()
             definition.update({"anyOf": [cls.SHORT_FORM, mapping]})
         return reference
+
+
+def _admit_empty(option: JsonSchemaValue) -> None:
+    """Let a section, list or mapping be null: in YAML that is one whose lines are all comments."""
+    reference = option.pop("$ref", None)
+    if reference is not None:
+        option["anyOf"] = [{"$ref": reference}, {"type": "null"}]
+    elif isinstance(option.get("type"), str):
+        option["type"] = [option["type"], "null"]

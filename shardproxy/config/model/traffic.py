@@ -49,7 +49,7 @@ class Timeouts(Section):
     )
     tcp_user_timeout: Annotated[float | None, Duration(0.1, HOUR, optional=True)] = Field(
         default=2.0,
-        description="Data unacknowledged for this long closes a connection (TCP_USER_TIMEOUT); off: the system's.",
+        description="Unacknowledged data closes a connection after this (TCP_USER_TIMEOUT); off: see tcp(7).",
     )
     keepalive_idle: Annotated[float, Duration(1.0, HOUR)] = Field(
         default=10.0, description="Silence after which TCP keepalives are sent (TCP_KEEPIDLE), whole seconds."

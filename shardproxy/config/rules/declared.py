@@ -1,4 +1,4 @@
-"""The names a file defines, those of unusable entries included, so that one mistake is not reported as two."""
+"""The names a file defines, also those of unusable entries, so that one mistake is not reported as two."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shardproxy.config.explain import closest
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Names of shards and colocation groups in the order of the file; ``groups`` is empty when it has none."""
+    """Names of shards and colocation groups in the order of the file; empty: it has none."""
 
     shards: tuple[str, ...]
     groups: tuple[str, ...]
