@@ -71,8 +71,11 @@ class TestOneKey:
     def test_a_null_key_matches_no_row_so_any_shard_answers(self, the_map: ShardMap) -> None:
         for values in (text(None), BindValues((1,), (None,), (20,))):
             assert isinstance(route(select(tenants(Parameter(1))), values, PLAIN, the_map), Anywhere)
-        update = replace(select(tenants(Parameter(1))), tag="UPDATE", read_only=False)
-        assert route(update, text(None), REPLICA, the_map).role is Role.PRIMARY
+
+    def test_what_matches_no_row_is_answered_by_a_primary(self, the_map: ShardMap) -> None:
+        for read_only in (True, False):
+            statement = select(tenants(Parameter(1)), read_only=read_only)
+            assert route(statement, text(None), REPLICA, the_map).role is Role.PRIMARY
 
     def test_an_empty_array_matches_no_row(self, the_map: ShardMap) -> None:
         statement = select(tenants(Parameter(1, array=True)))
