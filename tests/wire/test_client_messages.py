@@ -68,6 +68,9 @@ def test_renaming_changes_the_statement_name_and_nothing_else() -> None:
     )
 
 
+REWINDING = b"\0\0\0\1\0\3\0\1\xff\xff\xff\xf8"
+"""A negative length that, believed, leads back to bytes already read, and from there exactly to the end."""
+
 BIND = body(msg.bind(b"p", b"s", [1], [b"abc"], [1]))
 
 
@@ -89,6 +92,7 @@ BIND = body(msg.bind(b"p", b"s", [1], [b"abc"], [1]))
         (msg.parse_bind, BIND[:-1], "insufficient data left in message"),
         (msg.parse_bind, BIND + b"\0", "invalid message format"),
         (msg.parse_bind, b"\0\0\0\0\0\1\xff\xff\xff\xfe\0\0", "insufficient data left in message"),
+        (msg.parse_bind, REWINDING, "insufficient data left in message"),
         (msg.parse_bind, b"\0\0\0\0\0\1\x7f\xff\xff\xff\0\0", "insufficient data left in message"),
         (
             msg.parse_bind,

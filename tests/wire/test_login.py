@@ -172,6 +172,19 @@ def test_a_server_that_skips_its_own_proof_is_not_trusted() -> None:
         script.send(split(OK)[0])
 
 
+def test_a_server_whose_proof_is_wrong_is_not_trusted() -> None:
+    script = login_script("app", "shop", PASSWORD, LoginOptions())
+    next(script)
+    ((_, body),) = split(script.send(split(server.authentication_sasl([SCRAM_SHA_256]))[0]))
+    initial = client.parse_sasl_initial_response(body)
+    assert initial.data is not None
+    peer = scram_server("app", VERIFIER)
+    next(peer)
+    script.send(split(server.authentication_sasl_continue(peer.send(initial.data)))[0])
+    with pytest.raises(LoginFailed, match="incorrect server signature"):
+        script.send(split(server.authentication_sasl_final(b"v=AAAA"))[0])
+
+
 def test_unknown_methods_are_refused() -> None:
     assert "mechanisms" in failure(server.authentication_sasl(["OAUTHBEARER"])).message
     assert "unsupported authentication method (7)" in failure(b"R\0\0\0\x08\0\0\0\7").message

@@ -5,7 +5,7 @@ import pytest
 from psycopg import sql
 
 from shardproxy.secret import Secret
-from shardproxy.wire.scram_keys import KeyCache, ScramKeys, Verifier
+from shardproxy.wire.scram_keys import SALT_BYTES, KeyCache, ScramKeys, Verifier
 
 PASSWORDS = [
     "pencil",
@@ -15,10 +15,13 @@ PASSWORDS = [
     "\u00aa\u2168",
     "a\u00a0\u3000b",
     "\u00ad",
-    "\u00e9\u0007",
-    "\u0627\u0031",
-    "\u0627\u0628",
-    "\u0221",
+    "\u00ad\u0007",
+    "\u00ad\u0627\u0031",
+    "\u00ad\u0627a\u0627",
+    "\u00ad\u0627\u0628",
+    "\u00ad\u0221",
+    "\u00ad\ue000",
+    "\u1680\u200b",
     "\U0001f600",
     "x" * 400,
 ]
@@ -35,6 +38,7 @@ def test_verifiers_are_those_postgresql_makes(live: psycopg.Connection, password
     ours = Verifier.from_password(Secret(password), iterations=theirs.iterations, salt=theirs.salt)
     assert ours == theirs
     assert ours.encode() == row[0]
+    assert len(theirs.salt) == SALT_BYTES
 
 
 GOOD = Verifier.from_password(Secret("x"), iterations=1, salt=b"0123456789abcdef").encode()
