@@ -1,4 +1,4 @@
-"""Servers for the monitor's tests: a primary of the module, and replicas of it."""
+"""A server for the tests of a module that do not break it."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,6 @@ from shardproxy.demo.postgres import Install, Run, Server
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    with Run(Install.find()) as run:
-        yield run
-
-
-@pytest.fixture(scope="module")
-def primary(run: Run) -> Server:
-    return Server.create(run, "primary").start()
+def primary(install: Install) -> Iterator[Server]:
+    with Run(install) as run:
+        yield Server.create(run, "primary", auth="trust").start()
