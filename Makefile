@@ -45,7 +45,7 @@ test: lint
 lint: install
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
-	$(BIN)/mypy
+	$(BIN)/mypy shardproxy loadtests
 	$(BIN)/lint-imports
 
 bench: install
