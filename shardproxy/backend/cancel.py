@@ -1,7 +1,7 @@
 """Cancelling what runs on a server connection: PostgreSQL's own cancel request, on a socket of its own.
 
-The connection stays out of the pool until the server has closed that socket, because the signal can arrive later than
-the reply to the query it was meant for (manual, "Canceling Requests in Progress").
+The connection stays out of the pool until the server has closed that socket, because the signal can arrive
+later than the reply to the query it was meant for (manual, "Canceling Requests in Progress").
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A connection to one PostgreSQL server: the only place where a shard's bytes come in.
 
-While it is checked out, its bytes go through the reply queue (``wire.replies``) straight to a sink. It may serve
-somebody else only when :attr:`ServerConnection.is_clean` says so.
+While it is checked out, its bytes go through the reply queue (``wire.replies``) straight to a sink. It may
+serve somebody else only when :attr:`ServerConnection.is_clean` says so.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ ERROR_RESPONSE = 0x45
 class ServerConnection(asyncio.Protocol):
     """One logged-in connection. Made by :func:`shardproxy.backend.login.open_connection`.
 
-    ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte. ``settings`` is the
-    value of session settings that the server has (any value compared by identity; None: unknown). ``prepared`` holds
-    the names of our prepared statements, least recently used first. ``parameters`` are the reported ParameterStatus.
-    ``cancels`` counts cancel requests under way to it.
+    ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte.
+    ``settings`` is the value of session settings that the server has (any value compared by identity;
+    None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first.
+    ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
@@ -36,6 +36,7 @@ class ServerConnection(asyncio.Protocol):
         self.sink: Sink | None = None
         self.status = READY_IDLE
         self.prepared: dict[bytes, None] = {}
+        self.prepared_limit = 200
         self.cancels = 0
         self.closed = False
         self.reason = ""
@@ -45,6 +46,7 @@ class ServerConnection(asyncio.Protocol):
         self.on_parameter: Callable[[ServerConnection, str, str], None] = lambda *_: None
         self.counters = ShardCounters()
         self._transport: asyncio.Transport | None = None
+        self._paused = False
 
     def adopt(self, transport: asyncio.Transport) -> None:
         """Take over the transport after the login."""
@@ -53,7 +55,9 @@ class ServerConnection(asyncio.Protocol):
 
     @property
     def is_clean(self) -> bool:
-        """Every reply that was owed has come, no transaction is open, nothing is being cancelled: anybody may have it."""
+        """Every reply that was owed has come, no transaction is open, nothing is being cancelled: anybody
+        may have it.
+        """
         stream = self.stream
         return (
             not self.closed
@@ -64,6 +68,26 @@ class ServerConnection(asyncio.Protocol):
             and self.cancels == 0
         )
 
+    def prepare(self, name: bytes, text: bytes, oids: tuple[int, ...]) -> bytes:
+        """The messages that make sure ``name`` is prepared here, most often none; their replies are promised.
+
+        At most ``prepared_limit`` are kept: the least recently used is closed for a new one.
+        """
+        prepared = self.prepared
+        if name in prepared:
+            del prepared[name]
+            prepared[name] = None
+            return b""
+        messages = b""
+        if len(prepared) >= self.prepared_limit:
+            oldest = next(iter(prepared))
+            del prepared[oldest]
+            self.stream.promise(Deallocate(oldest))
+            messages = client_messages.close(b"S", oldest)
+        prepared[name] = None
+        self.stream.promise(Prepare(name))
+        return messages + client_messages.parse(name, text, oids)
+
     def send(self, data: bytes) -> None:
         """Write to the server; what it will answer has been promised to ``stream`` before."""
         self.counters.bytes_out += len(data)
@@ -72,12 +96,14 @@ class ServerConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Stop taking rows: the client does not keep up."""
-        if self._transport is not None and not self.closed:
+        if self._transport is not None and not self.closed and not self._paused:
+            self._paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Take rows again."""
-        if self._transport is not None and not self.closed:
+        if self._paused and self._transport is not None and not self.closed:
+            self._paused = False
             self._transport.resume_reading()
 
     def close(self, reason: str) -> None:
@@ -101,7 +127,7 @@ class ServerConnection(asyncio.Protocol):
         self.sink = None
         self.on_closed(self)
 
-    # --- asyncio.Protocol -------------------------------------------------------------------------------------------
+    # --- asyncio.Protocol -----------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         stream = self.stream

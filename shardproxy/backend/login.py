@@ -1,7 +1,10 @@
-"""Opening a connection to a server: the socket, the login script, and the checks before it may serve anybody."""
+"""Opening a connection to a server: the socket, the login script, and the checks before it may serve
+anybody.
+"""
 
 import asyncio
-import socket
+
+from typing import cast
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.server import Address, Login, SocketOptions, tune
@@ -26,8 +29,7 @@ class _LoginProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         transport.write(next(self._script))
 
     def data_received(self, data: bytes) -> None:
@@ -61,21 +63,23 @@ async def open_connection(
     role: Role,
     sockets: SocketOptions,
     *,
-    timeout: float,
+    connect_timeout: float,
+    login_timeout: float,
     settings: object,
 ) -> ServerConnection:
-    """Connect, log in, and check that the server is what ``role`` says; ``timeout`` seconds for all of it.
+    """Connect, log in, and check that the server is what ``role`` says; durations in seconds.
 
-    ``settings`` is the value that :attr:`ServerConnection.settings` starts with. Raises Unavailable or LoginFailed,
-    with the server's own SQLSTATE and message where it gave one.
+    ``settings`` is the value that :attr:`ServerConnection.settings` starts with. Raises Unavailable or
+    LoginFailed, with the server's own SQLSTATE and message where it gave one.
     """
     try:
-        async with asyncio.timeout(timeout):
-            connection = await _connect(address, login, sockets, settings)
+        async with asyncio.timeout(connect_timeout):
+            transport, protocol = await _connect(address, login)
     except TimeoutError as error:
-        raise Unavailable(f"no answer from {address} within {timeout:g} s") from error
+        raise Unavailable(f"{address} cannot be connected to within {connect_timeout:g} s") from error
     except OSError as error:
         raise Unavailable(f"{address}: {error.strerror or error}") from error
+    connection = await _log_in(transport, protocol, address, sockets, login_timeout, settings)
     problem = role_problem(role, connection.parameters)
     if problem is not None:
         connection.close(problem)
@@ -84,7 +88,9 @@ async def open_connection(
 
 
 def role_problem(role: Role, parameters: dict[str, str]) -> str | None:
-    """Why a server that reports ``parameters`` may not serve ``role``; PostgreSQL reports in_hot_standby since 14."""
+    """Why a server that reports ``parameters`` may not serve ``role``; PostgreSQL reports in_hot_standby
+    since 14.
+    """
     standby = parameters.get("in_hot_standby")
     if role is Role.PRIMARY and standby == "on":
         return "is a standby, not a primary"
@@ -95,20 +101,31 @@ def role_problem(role: Role, parameters: dict[str, str]) -> str | None:
     return None
 
 
-async def _connect(address: Address, login: Login, sockets: SocketOptions, settings: object) -> ServerConnection:
+async def _connect(address: Address, login: Login) -> tuple[asyncio.Transport, _LoginProtocol]:
     loop = asyncio.get_running_loop()
     options = LoginOptions(settings=login.settings, allow_cleartext=address.is_local, derive=_keys.derive)
     script = login_script(login.user, login.database, login.password, options)
     path = address.socket_path
     if path is not None:
-        transport, protocol = await loop.create_unix_connection(lambda: _LoginProtocol(script), path)
-    else:
-        transport, protocol = await loop.create_connection(lambda: _LoginProtocol(script), address.host, address.port)
+        return await loop.create_unix_connection(lambda: _LoginProtocol(script), path)
+    return await loop.create_connection(lambda: _LoginProtocol(script), address.host, address.port)
+
+
+async def _log_in(
+    transport: asyncio.Transport,
+    protocol: _LoginProtocol,
+    address: Address,
+    sockets: SocketOptions,
+    timeout: float,
+    settings: object,
+) -> ServerConnection:
     try:
-        sock = transport.get_extra_info("socket")
-        if isinstance(sock, socket.socket) or hasattr(sock, "setsockopt"):
-            tune(sock, sockets)
-        logged_in = await protocol.done
+        tune(transport.get_extra_info("socket"), sockets)
+        async with asyncio.timeout(timeout):
+            logged_in = await protocol.done
+    except TimeoutError as error:
+        transport.abort()
+        raise Unavailable(f"{address} did not finish the login within {timeout:g} s") from error
     except BaseException as error:
         transport.abort()
         if isinstance(error, ShardproxyError):

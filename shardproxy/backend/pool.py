@@ -1,6 +1,7 @@
 """The pool of connections to one server: who may have one now, who waits, what is opened and closed.
 
-Waiters are served in order. A connection is handed out again only when it is clean; whatever is not, is closed.
+Waiters are served in order. A connection is handed out again only when it is clean; whatever is not, is
+closed.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ class PoolOptions:
 
     size: int = 10
     wait_timeout: float = 30.0
+    wait_queue: int = 10_000
     idle_timeout: float = 600.0
     max_lifetime: float = 3600.0
     retry_delay: float = 0.5
@@ -31,13 +33,18 @@ Opener = Callable[[], Awaitable[ServerConnection]]
 class Pool:
     """Connections to one server. Used from one event loop; nothing here blocks it.
 
-    ``idle`` is a stack (the last released is the first reused), ``active`` are checked out, ``connecting`` is the
-    number of logins under way. ``refused_until`` is the loop time until which a failed connect is not repeated;
-    ``last_failure`` says why.
+    ``idle`` is a stack (the last released is the first reused), ``active`` are checked out, ``connecting``
+    is the number of logins under way. ``refused_until`` is the loop time until which a failed connect is
+    not repeated; ``last_failure`` says why.
     """
 
     def __init__(
-        self, name: str, open_connection: Opener, options: PoolOptions, pool: PoolCounters, traffic: ShardCounters
+        self,
+        name: str,
+        open_connection: Opener,
+        options: PoolOptions,
+        pool: PoolCounters,
+        traffic: ShardCounters,
     ) -> None:
         self.name = name
         self.options = options
@@ -59,7 +66,7 @@ class Pool:
         """Clients that wait for a connection."""
         return len(self.waiters)
 
-    # --- handing out ------------------------------------------------------------------------------------------------
+    # --- handing out ----------------------------------------------------------------------------------------
 
     def try_acquire(self) -> ServerConnection | None:
         """An idle connection at once, or None; never overtakes those who wait."""
@@ -85,6 +92,9 @@ class Pool:
         if self.last_failure is not None and not self.active and self._loop.time() < self.refused_until:
             future.set_exception(self._unreachable())
             return future
+        if len(self.waiters) >= self.options.wait_queue:
+            future.set_exception(Unavailable(f"too many sessions wait for {self.name}", sqlstate="53300"))
+            return future
         self._enqueue(future)
         self._grow()
         return future
@@ -97,7 +107,7 @@ class Pool:
         def ended(_: "asyncio.Future[ServerConnection]") -> None:
             timer.cancel()
             self.counters.waits.observe(self._loop.time() - started)
-            if future.cancelled() and future in self.waiters:
+            if (future.cancelled() or future.exception() is not None) and future in self.waiters:
                 self.waiters.remove(future)
 
         future.add_done_callback(ended)
@@ -140,6 +150,7 @@ class Pool:
         connection.counters = self.traffic
         connection.on_closed = self._forget
         connection.born = self._loop.time()
+        connection.prepared_limit = self.options.prepared_statements
         if self.closed:
             connection.close("shutting down")
             return
@@ -162,11 +173,12 @@ class Pool:
         message = cause.message if cause is not None else "unknown reason"
         return Unavailable(f"{self.name} cannot be reached: {message}")
 
-    # --- taking back ------------------------------------------------------------------------------------------------
+    # --- taking back ----------------------------------------------------------------------------------------
 
     def release(self, connection: ServerConnection) -> None:
         """Take a connection back: the next waiter gets it if it is clean, else it is closed."""
         connection.sink = None
+        connection.resume_reading()
         if not connection.is_clean:
             connection.abort("given back before every reply had come")
             return
@@ -195,7 +207,7 @@ class Pool:
         if self.waiters and not self.closed:
             self._grow()
 
-    # --- upkeep -----------------------------------------------------------------------------------------------------
+    # --- upkeep ---------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
         """Close what has been idle too long; called about once a second."""

@@ -55,8 +55,8 @@ class _Request:
 async def ask(connection: ServerConnection, messages: bytes, *owed: object) -> None:
     """Send ``messages`` on a connection nothing is owed on, and wait for their end.
 
-    Raises ServerError for the server's error, Unavailable when the connection is lost; when it is cancelled in
-    the middle, the connection is closed.
+    Raises ServerError for the server's error, Unavailable when the connection is lost; when it is
+    cancelled in the middle, the connection is closed.
     """
     holder, request = connection.sink, _Request()
     connection.stream.error = None
@@ -84,7 +84,9 @@ async def command(connection: ServerConnection, sql: bytes) -> None:
 async def learn(connection: ServerConnection, name: bytes, text: bytes, oids: tuple[int, ...]) -> Learn:
     """Prepare ``text`` under ``name`` and learn its parameters and columns."""
     learned = Learn()
-    messages = client_messages.parse(name, text, oids) + client_messages.describe("S", name) + client_messages.SYNC
+    messages = (
+        client_messages.parse(name, text, oids) + client_messages.describe("S", name) + client_messages.SYNC
+    )
     connection.prepared[name] = None
     await ask(connection, messages, Prepare(name), learned, SYNC | DROP)
     return learned

@@ -41,7 +41,9 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class SocketOptions:
-    """Durations in seconds. A peer that vanished is noticed after ``user_timeout`` when we write, by keepalives when idle."""
+    """Durations in seconds. A peer that vanished is noticed after ``user_timeout`` when we write, by
+    keepalives when idle.
+    """
 
     user_timeout: float = 2.0
     keepalive_idle: float = 10.0

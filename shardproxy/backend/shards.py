@@ -12,6 +12,7 @@ from shardproxy.backend.server import Address, Login, SocketOptions
 from shardproxy.counters import Counters
 from shardproxy.routing.route import Role
 
+
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
     """One server of a shard as it was configured; ``weight`` is its share of the reads among replicas."""
@@ -37,7 +38,8 @@ class BackendOptions:
     primary_pool: PoolOptions
     replica_pool: PoolOptions
     sockets: SocketOptions
-    connect_timeout: float = 5.0
+    connect_timeout: float = 2.0
+    login_timeout: float = 10.0
     cancel_timeout: float = 5.0
 
 
@@ -47,7 +49,15 @@ class ServerPool(Pool):
     ``in_rotation`` is False while the monitor found it unreachable, lagging or in the wrong role.
     """
 
-    def __init__(self, shard: str, role: Role, spec: ServerSpec, options: BackendOptions, counters: Counters, settings: object) -> None:
+    def __init__(
+        self,
+        shard: str,
+        role: Role,
+        spec: ServerSpec,
+        options: BackendOptions,
+        counters: Counters,
+        settings: object,
+    ) -> None:
         self.shard = shard
         self.role = role
         self.spec = spec
@@ -69,14 +79,17 @@ class ServerPool(Pool):
             self.spec.login,
             self.role,
             options.sockets,
-            timeout=options.connect_timeout,
+            connect_timeout=options.connect_timeout,
+            login_timeout=options.login_timeout,
             settings=self._settings,
         )
         connection.on_parameter = self._on_parameter
         return connection
 
     def _on_parameter(self, connection: ServerConnection, name: str, value: str) -> None:
-        """A promotion is reported on every open connection: reads from a former replica would be another history's."""
+        """A promotion is reported on every open connection: reads from a former replica would be another
+        history's.
+        """
         if name == "in_hot_standby" and role_problem(self.role, connection.parameters) is not None:
             connection.abort("server changed its role")
 
@@ -88,11 +101,15 @@ class ServerPool(Pool):
 class Shard:
     """One shard: ``primary`` and ``replicas``."""
 
-    def __init__(self, spec: ShardSpec, options: BackendOptions, counters: Counters, settings: object) -> None:
+    def __init__(
+        self, spec: ShardSpec, options: BackendOptions, counters: Counters, settings: object
+    ) -> None:
         self.name = spec.name
         self.spec = spec
         self.primary = ServerPool(spec.name, Role.PRIMARY, spec.primary, options, counters, settings)
-        self.replicas = [ServerPool(spec.name, Role.REPLICA, s, options, counters, settings) for s in spec.replicas]
+        self.replicas = [
+            ServerPool(spec.name, Role.REPLICA, s, options, counters, settings) for s in spec.replicas
+        ]
         self._credit = [0] * len(self.replicas)
 
     @property
@@ -118,7 +135,9 @@ class Shard:
 class Shards:
     """All shards in the order of the shard map."""
 
-    def __init__(self, specs: Sequence[ShardSpec], options: BackendOptions, counters: Counters, settings: object) -> None:
+    def __init__(
+        self, specs: Sequence[ShardSpec], options: BackendOptions, counters: Counters, settings: object
+    ) -> None:
         self.all = [Shard(spec, options, counters, settings) for spec in specs]
 
     def __getitem__(self, index: int) -> Shard:

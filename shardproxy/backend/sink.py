@@ -9,13 +9,17 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """The holder of a checked-out connection: a session's relay, one arm of a fan-out, or a request of our own."""
+    """The holder of a checked-out connection: a session's relay, one arm of a fan-out, or a request of our
+    own.
+    """
 
     def reply(self, connection: "ServerConnection", data: bytes) -> None:
         """Bytes for the client, in order; they may end inside a row."""
 
     def ready(self, connection: "ServerConnection", status: int) -> None:
-        """A ReadyForQuery that was owed has come; ``status`` is its byte. The connection may be released here."""
+        """A ReadyForQuery that was owed has come; ``status`` is its byte. The connection may be released
+        here.
+        """
 
     def copy_in(self, connection: "ServerConnection") -> None:
         """The server waits for COPY data."""

@@ -2,13 +2,26 @@
 
 from dataclasses import dataclass
 
+from shardproxy.backend import server as backend
+from shardproxy.backend.pool import PoolOptions
+from shardproxy.backend.server import Login, SocketOptions
+from shardproxy.backend.shards import BackendOptions, ServerSpec, ShardSpec
 from shardproxy.config.model import Address, Config, Shard, Table
+from shardproxy.config.model.access import is_verifier
 from shardproxy.config.model.tables import FAMILIES
 from shardproxy.config.names import parse_identifier, parse_relation
 from shardproxy.config.rules.spread import placements
+from shardproxy.frontend.options import FrontendOptions
+from shardproxy.monitor.health import HealthOptions
+from shardproxy.monitor.servers import WatchedServer
+from shardproxy.monitor.shard_health import RotationOptions
+from shardproxy.routing.route import Role
 from shardproxy.secret import Secret
+from shardproxy.session.shared import SessionOptions
 from shardproxy.topology import shard_map as topology
 from shardproxy.topology.tables import Local, Reference, Sharded, TableRule, TableRules
+from shardproxy.wire.authenticate import AuthMethod
+from shardproxy.wire.scram_keys import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +75,99 @@ def _rule(table: Table, config: Config) -> TableRule:
     if table.key is not None:
         return Sharded(parse_identifier(table.key), table.group or config.tenant_group_name)
     return Local(table.local) if table.local is not None else Reference()
+
+
+def shard_specs(config: Config) -> tuple[ShardSpec, ...]:
+    """Every shard's servers with the logins on them."""
+    return tuple(_shard_spec(config, shard) for shard in config.shards)
+
+
+def _shard_spec(config: Config, shard: Shard) -> ShardSpec:
+    access = shard_login(config, shard)
+    settings = {"application_name": config.server.application_name, "client_encoding": "UTF8"}
+    login = Login(access.user, access.database, access.password, settings)
+    primary, *replicas = (ServerSpec(_address(address), login) for address in servers(shard))
+    return ShardSpec(shard.name, primary, tuple(replicas))
+
+
+def _address(address: Address) -> backend.Address:
+    return backend.Address(
+        str(address.unix) if address.unix is not None else address.host or "", address.port
+    )
+
+
+def backend_options(config: Config) -> BackendOptions:
+    """How connections to shards are opened and kept."""
+    return BackendOptions(
+        primary_pool=_pool(config, config.pool.size),
+        replica_pool=_pool(config, config.pool.replica_size),
+        sockets=socket_options(config),
+        connect_timeout=config.timeouts.server_connect,
+        login_timeout=config.timeouts.server_login,
+    )
+
+
+def _pool(config: Config, size: int) -> PoolOptions:
+    return PoolOptions(
+        size=size,
+        wait_timeout=config.pool.wait_timeout,
+        wait_queue=config.limits.wait_queue,
+        idle_timeout=config.pool.idle_timeout or 0,
+        max_lifetime=config.pool.max_lifetime or 0,
+        prepared_statements=config.limits.prepared_statements,
+    )
+
+
+def socket_options(config: Config) -> SocketOptions:
+    """Keepalives and time-outs of sockets, on both sides."""
+    timeouts = config.timeouts
+    return SocketOptions(
+        user_timeout=timeouts.tcp_user_timeout or 0,
+        keepalive_idle=timeouts.keepalive_idle,
+        keepalive_interval=timeouts.keepalive_interval,
+        keepalive_count=timeouts.keepalive_count,
+    )
+
+
+def session_options(config: Config) -> SessionOptions:
+    """How sessions behave."""
+    return SessionOptions(
+        default_read=config.reads.default,
+        replica_fallback=config.reads.fallback == "primary",
+        isolate=config.tenant_isolation == "enforce",
+    )
+
+
+def frontend_options(config: Config) -> FrontendOptions:
+    """How applications are let in; a password becomes its SCRAM verifier here."""
+    return FrontendOptions(
+        database=config.database,
+        method=AuthMethod.TRUST if config.auth.method == "trust" else AuthMethod.SCRAM,
+        verifiers={
+            user.name: _verifier(user.password) for user in config.auth.users if user.password is not None
+        },
+        login_timeout=config.timeouts.login,
+        max_message_size=config.limits.max_message_size,
+    )
+
+
+def _verifier(password: Secret) -> Verifier:
+    return Verifier.parse(password.reveal()) if is_verifier(password) else Verifier.from_password(password)
+
+
+def health_options(config: Config) -> HealthOptions:
+    """How servers are watched."""
+    return HealthOptions(
+        interval=config.reads.probe_interval,
+        rotation=RotationOptions(max_lag=config.reads.max_lag, max_lag_bytes=config.reads.max_lag_bytes),
+    )
+
+
+def watched_servers(specs: tuple[ShardSpec, ...]) -> tuple[WatchedServer, ...]:
+    """Every server of every shard, for the monitor."""
+    return tuple(
+        WatchedServer(spec.name, role, server.address, server.login, server.weight)
+        for spec in specs
+        for role, members in ((Role.PRIMARY, (spec.primary,)), (Role.REPLICA, spec.replicas))
+        for server in members
+    )

@@ -1,1 +1,3 @@
-
+"""Running a statement where it was routed: one file per kind of route. One shard needs none: the session
+relays it.
+"""

@@ -1,9 +1,10 @@
 # cython: annotation_typing=False
 """Cuts a byte stream into protocol messages (manual, "Message Formats"). A compiled leaf; no I/O.
 
-Every message after the start-up phase is a type byte, an int32 length that counts itself, and a body. The announced
-length is checked before it is used for anything, and nothing is allocated by it: a message is handed out when its
-last byte is here, so memory grows only with bytes that really arrived. C types are in ``frames.pxd``.
+Every message after the start-up phase is a type byte, an int32 length that counts itself, and a body. The
+announced length is checked before it is used for anything, and nothing is allocated by it: a message is
+handed out when its last byte is here, so memory grows only with bytes that really arrived. C types are in
+``frames.pxd``.
 """
 
 from shardproxy.errors import ProtocolViolation

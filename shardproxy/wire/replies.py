@@ -1,11 +1,13 @@
 # cython: annotation_typing=False
-"""The queue of replies a server owes us, and the scanner that pays it off while bytes pass through. A compiled leaf; no I/O.
+"""The queue of replies a server owes us, and the scanner that pays it off while bytes pass through. A
+compiled leaf; no I/O.
 
-For every message sent to a server, what must come back is queued in :class:`ReplyStream.owed`. Incoming bytes are
-matched against the head of the queue (manual, "Message Flow"): runs of messages that belong to the client are handed
-on as slices, without an object per message; replies to what we added ourselves are taken out; answers that we give
-ourselves are put in at their place. After an error in the extended protocol the server skips everything up to Sync,
-and so does the queue. A message that nothing in the queue explains is a protocol violation by the server.
+For every message sent to a server, what must come back is queued in :class:`ReplyStream.owed`. Incoming
+bytes are matched against the head of the queue (manual, "Message Flow"): runs of messages that belong to
+the client are handed on as slices, without an object per message; replies to what we added ourselves are
+taken out; answers that we give ourselves are put in at their place. After an error in the extended
+protocol the server skips everything up to Sync, and so does the queue. A message that nothing in the queue
+explains is a protocol violation by the server.
 
 The state machine is the queue; there are no counters. C types are in ``replies.pxd``.
 """
@@ -53,8 +55,8 @@ class Deallocate:
 class Learn:
     """Owed: ParameterDescription, then RowDescription or NoData, for us to keep.
 
-    ``parameters`` is a body, ``row`` a whole message; both are set when the stream's ``learned`` holds the object.
-    ``wake`` is for the caller: to be called then, or when the statement failed.
+    ``parameters`` is a body, ``row`` a whole message; both are set when the stream's ``learned`` holds the
+    object. ``wake`` is for the caller: to be called then, or when the statement failed.
     """
 
     def __init__(self, wake: Callable[[], None] | None = None) -> None:
@@ -64,7 +66,9 @@ class Learn:
 
 
 class FailWith:
-    """Owed: an error that we provoked, so that the server's transaction fails; the client sees ``reply`` instead."""
+    """Owed: an error that we provoked, so that the server's transaction fails; the client sees ``reply``
+    instead.
+    """
 
     def __init__(self, reply: bytes) -> None:
         self.reply = reply
@@ -73,10 +77,10 @@ class FailWith:
 class ReplyStream:
     """Matches a server's bytes against what it owes.
 
-    After :meth:`feed`, ``out`` holds what goes to the client, ``ready`` the status byte when a ReadyForQuery was
-    consumed (else 0), and the lists and fields below what else happened. The caller empties them.
-    ``prefix`` is the number of characters that we put before a client's statement: positions in errors are moved
-    back by it; -1 removes them.
+    After :meth:`feed`, ``out`` holds what goes to the client, ``ready`` the status byte when a
+    ReadyForQuery was consumed (else 0), and the lists and fields below what else happened. The caller
+    empties them. ``prefix`` is the number of characters that we put before a client's statement: positions
+    in errors are moved back by it; -1 removes them.
     """
 
     def __init__(self) -> None:
@@ -100,7 +104,9 @@ class ReplyStream:
 
     @property
     def mid_message(self) -> bool:
-        """Part of a message has been handed on and its rest has not come: nothing else may be written to the client."""
+        """Part of a message has been handed on and its rest has not come: nothing else may be written to
+        the client.
+        """
         return self._skip > 0 and not self._skip_drops
 
     def owes_sync(self) -> bool:
@@ -111,7 +117,9 @@ class ReplyStream:
         return False
 
     def promise(self, item: object) -> None:
-        """Queue what the next message to the server will bring; an answer of our own goes out at once if it is first."""
+        """Queue what the next message to the server will bring; an answer of our own goes out at once if
+        it is first.
+        """
         if self.skipping:
             if not (isinstance(item, int) and item & KIND == SYNC):
                 if isinstance(item, (Prepare, Deallocate, Learn)):
@@ -124,7 +132,8 @@ class ReplyStream:
             self.owed.append(item)
 
     def feed(self, data: bytes, start: int = 0) -> int:
-        """Consume ``data`` from ``start`` up to its end, or to the end of the next ReadyForQuery that is owed.
+        """Consume ``data`` from ``start`` up to its end, or to the end of the next ReadyForQuery that is
+        owed.
 
         Returns the offset behind what was consumed; it counts in the ``data`` that was passed.
         """
@@ -287,7 +296,9 @@ class ReplyStream:
             self.ready = data[at + 5]
             return not head & (DROP | NO_READY | ROWS)
         if code == EXECUTE:
-            if kind == 0x43 or kind == 0x49 or kind == 0x73:  # CommandComplete, EmptyQueryResponse, PortalSuspended
+            if (
+                kind == 0x43 or kind == 0x49 or kind == 0x73
+            ):  # CommandComplete, EmptyQueryResponse, PortalSuspended
                 owed.popleft()
             elif kind == 0x47:  # CopyInResponse
                 self.copy_in = True
@@ -318,10 +329,11 @@ class ReplyStream:
         self.owed.popleft()
 
     def _fail(self, data: bytes, at: int, end: int) -> bool:
-        """An ErrorResponse: in a simple query its ReadyForQuery follows; else everything up to Sync is skipped.
+        """An ErrorResponse: in a simple query its ReadyForQuery follows; else everything up to Sync is
+        skipped.
 
-        An error of what we added before a client's statement is the client's error; that of a request of our own
-        (QUERY with DROP) is not.
+        An error of what we added before a client's statement is the client's error; that of a request of
+        our own (QUERY with DROP) is not.
         """
         owed = self.owed
         self.error = data[at + 5 : end]
@@ -329,14 +341,18 @@ class ReplyStream:
             self.asides.append((0x45, self.error))
             return False
         head = owed[0]
-        passes = not (isinstance(head, int) and (head & ROWS or (head & DROP and head & KIND in (SYNC, QUERY))))
+        passes = not (
+            isinstance(head, int) and (head & ROWS or (head & DROP and head & KIND in (SYNC, QUERY)))
+        )
         if isinstance(head, FailWith):
             self._substitute = head.reply
             passes = False
         elif passes and self.prefix:
             message = data[at:end]
             shifted = self.prefix > 0
-            self._substitute = shift_error_position(message, -self.prefix) if shifted else without_position(message)
+            self._substitute = (
+                shift_error_position(message, -self.prefix) if shifted else without_position(message)
+            )
             passes = False
         self._skip_to_sync()
         return passes

@@ -262,6 +262,18 @@ def parse_row_description(body: bytes) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def with_formats(row: bytes, formats: Sequence[int]) -> bytes:
+    """A whole RowDescription of a statement as it describes a portal bound with these result formats.
+
+    None: all text; one: for all columns; else one for each. NoData comes back as it is.
+    """
+    if row[:1] != b"T" or not formats:
+        return row
+    columns = parse_row_description(row[5:])
+    each = formats if len(formats) > 1 else [formats[0]] * len(columns)
+    return row_description([column._replace(format=code) for column, code in zip(columns, each, strict=True)])
+
+
 def parse_data_row(body: bytes) -> tuple[bytes | None, ...]:
     """The values of a DataRow as sent; None is NULL. For our own small look-ups, never for relayed rows."""
     reader = Reader(body, Blame.SERVER)

@@ -1,0 +1,134 @@
+"""What the sidecar knows of the shards' schema: read at the start, after DDL, and now and then; compared
+across shards.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+
+from shardproxy.backend.shards import ShardSpec
+from shardproxy.monitor.schema_diff import differences
+from shardproxy.monitor.schema_reader import read_schema
+from shardproxy.sql.schema import Schema
+from shardproxy.topology.tables import TableRules
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 10.0
+PERIOD = 30.0
+RETRY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A reading: the schema, and the servers' default search_path for our login."""
+
+    schema: Schema
+    search_path: str
+
+
+class Knowledge:
+    """Keeps the schema read. ``on_change`` is called with the first reading and with each that differs."""
+
+    def __init__(
+        self,
+        specs: tuple[ShardSpec, ...],
+        designated: int,
+        rules: TableRules,
+        on_change: Callable[[Known], None],
+    ) -> None:
+        self.rules = rules
+        self._specs = (specs[designated], *(spec for i, spec in enumerate(specs) if i != designated))
+        self._on_change = on_change
+        self._wanted = asyncio.Event()
+        self._known: Known | None = None
+        self._told: set[str] = set()
+        self._owner: asyncio.Task[None] | None = None
+
+    def changed(self) -> None:
+        """The schema may have changed: read it again soon."""
+        self._wanted.set()
+
+    async def start(self) -> None:
+        """Read once, then keep reading in the background until :meth:`stop`; a first failure is retried
+        there.
+        """
+        await self._read()
+        self._owner = asyncio.create_task(self._follow(), name="schema")
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.cancel()
+            await asyncio.wait((owner,))
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PERIOD if self._known is not None else RETRY):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass
+            self._wanted.clear()
+            await self._read()
+
+    async def _read(self) -> None:
+        """One reading of all shards; the first that answers is what we know, the others are compared with
+        it.
+        """
+        results = await asyncio.gather(*(_read_one(spec) for spec in self._specs))
+        readings = [
+            (spec, known) for spec, known in zip(self._specs, results, strict=True) if known is not None
+        ]
+        if not readings:
+            if self._known is None:
+                log.error("the schema could not be read from any shard; clients are refused until it is")
+            return
+        (first_spec, first), *others = readings
+        for spec, other in others:
+            for difference in differences(
+                first.schema, other.schema, self.rules, (first_spec.name, spec.name)
+            ):
+                text = difference.what
+                if text not in self._told:
+                    self._told.add(text)
+                    log.warning("schemas differ: %s", text)
+        before = self._known
+        if (
+            before is None
+            or before.schema.version != first.schema.version
+            or before.search_path != first.search_path
+        ):
+            self._known = first
+            self._on_change(first)
+
+
+async def _read_one(spec: ShardSpec) -> Known | None:
+    """The schema on a shard's primary; None, with a warning, when it cannot be read."""
+    address, login = spec.primary.address, spec.primary.login
+    try:
+        connection = await asyncpg.connect(
+            host=address.host,
+            port=address.port,
+            user=login.user,
+            password=login.password.reveal() if login.password is not None else None,
+            database=login.database,
+            ssl=False,
+            timeout=TIMEOUT,
+            command_timeout=TIMEOUT,
+            server_settings={"application_name": "shardproxy schema"},
+        )
+        try:
+            search_path = await connection.fetchval("SELECT pg_catalog.current_setting('search_path')")
+            return Known(await read_schema(connection), search_path)
+        finally:
+            await connection.close(timeout=TIMEOUT)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.warning(
+            'the schema of shard "%s" could not be read: %s', spec.name, error or type(error).__name__
+        )
+        return None

@@ -1,0 +1,97 @@
+"""``shardproxy serve``: one process from its configuration file to its exit status."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from shardproxy.compiled import pure_leaves
+from shardproxy.config.load import load
+from shardproxy.config.model import Config
+from shardproxy.errors import ConfigError
+from shardproxy.server.sidecar import Sidecar
+from shardproxy.version import VERSION
+
+log = logging.getLogger("shardproxy")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def configure_logging(config: Config) -> None:
+    """Log to standard error as the configuration says."""
+    handler = logging.StreamHandler(sys.stderr)
+    if config.log.format == "json":
+        handler.setFormatter(JsonFormatter())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.log.level.upper())
+
+
+def run(path: Path) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status. Raises ConfigError for a file that cannot be used.
+
+    SIGTERM lets open transactions end, for at most ``timeouts.drain``; a second one stops at once. SIGHUP
+    reads the file again; a file with mistakes changes nothing.
+    """
+    config = load(path)
+    configure_logging(config)
+    return uvloop.run(_serve(path, config))
+
+
+async def _serve(path: Path, config: Config) -> int:
+    pure = pure_leaves()
+    log.info("shardproxy %s (%s)", VERSION, f"pure Python: {', '.join(pure)}" if pure else "compiled")
+    sidecar = Sidecar(config)
+    loop = asyncio.get_running_loop()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_stop() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(path, sidecar))
+    try:
+        await sidecar.start()
+        await stop.wait()
+        log.info("draining")
+        drain = asyncio.create_task(sidecar.drain(sidecar.config.timeouts.drain))
+        rush = asyncio.create_task(hurry.wait())
+        await asyncio.wait((drain, rush), return_when=asyncio.FIRST_COMPLETED)
+        for task in (drain, rush):
+            task.cancel()
+    finally:
+        await sidecar.stop()
+    log.info("stopped")
+    return 0
+
+
+def _reload(path: Path, sidecar: Sidecar) -> None:
+    try:
+        config = load(path)
+    except ConfigError as error:
+        log.error("reload: the file has mistakes, nothing was changed:\n%s", error.message)
+        return
+    kept = sidecar.reload(config)
+    if kept:
+        log.warning("reload: a change of %s needs a restart and was not taken", ", ".join(kept))
+    log.info("reloaded")

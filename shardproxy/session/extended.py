@@ -1,0 +1,455 @@
+"""The extended query protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync (manual, "Extended Query").
+
+What the proxy knows it answers itself, at its place among the server's replies. Parse is answered from
+what a server once said of the text; a statement is prepared on a server connection when it is first bound
+there. All messages up to Sync are one transaction and go to one shard. After an error everything up to
+Sync is skipped, here as on the server.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.request import learn
+from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.execute.fan_out import FanOutRun
+from shardproxy.routing.parameters import BindValues
+from shardproxy.routing.route import Anywhere, FanOut, Role
+from shardproxy.session import effects, local
+from shardproxy.session.link import FAILING_MESSAGE
+from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
+from shardproxy.session.request import Request
+from shardproxy.session.transaction import Block
+from shardproxy.sql.statement import Kind
+from shardproxy.wire import client_messages, server_messages
+from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
+from shardproxy.wire.replies import BIND, CLOSE, DESCRIBE, DROP, EXECUTE, PARSE, SYNC, FailWith, Learn
+from shardproxy.wire.server_messages import READY_IDLE, ready_for_query
+
+if TYPE_CHECKING:
+    from shardproxy.session.session import Session
+
+PARSE_MESSAGE = 0x50
+BIND_MESSAGE = 0x42
+SYNC_KIND = 0x53
+EMPTY_PARAMETERS = server_messages.parameter_description(())
+
+
+class Extended:
+    """Handles one session's extended-protocol messages.
+
+    ``statements`` and ``portals`` are the client's, by its names. ``skipping``: an error was given, Sync
+    has not come. ``out`` are the messages for the server that are not sent yet. ``_sync_sent``: no group
+    is open on a server.
+    """
+
+    def __init__(self, session: "Session") -> None:
+        self.session = session
+        self.statements: dict[bytes, Prepared] = {}
+        self.portals: dict[bytes, Portal] = {}
+        self.skipping = False
+        self.out: list[bytes] = []
+        self._sync_sent = True
+        self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
+            0x42: self._bind,
+            0x44: self._describe,
+            0x45: self._execute,
+            0x43: self._close,
+            0x48: self._flush,
+        }
+
+    async def run(self, messages: list[tuple[int, bytes]]) -> bool:
+        """A group of messages. True: answered; False: a ReadyForQuery is on its way."""
+        answered = True
+        for i, (kind, body) in enumerate(messages):
+            if kind == SYNC_KIND:
+                answered = self._sync()
+            elif not self.skipping:
+                try:
+                    if kind == PARSE_MESSAGE:
+                        bound_next = i + 1 < len(messages) and messages[i + 1][0] == BIND_MESSAGE
+                        await self._parse(body, bound_next=bound_next)
+                    else:
+                        await self._handlers[kind](body)
+                except SkippedError:
+                    self.skipping = True
+                except ShardproxyError as error:
+                    if error.severity == "FATAL":
+                        raise
+                    self._fail(error)
+        self._send()
+        return answered
+
+    # --- replies and messages, in order ---------------------------------------------------------------------
+
+    def _emit(self, reply: bytes) -> None:
+        """An answer of our own: now, or behind what a server owes first."""
+        link = self.session.link
+        if link.in_group and link.connection is not None:
+            link.connection.stream.promise(reply)
+        else:
+            self.session.client.write(reply)
+
+    def _send(self) -> None:
+        connection = self.session.link.connection
+        if connection is not None:
+            if self.out:
+                connection.send(b"".join(self.out))
+            if connection.stream.out:
+                connection.flush()
+        self.out.clear()
+
+    def _fail(self, error: ShardproxyError) -> None:
+        """An error of ours in the middle of a group; a server that is part of it has to fail too."""
+        session = self.session
+        session.count_refusal(error)
+        reply = session.error_reply(error)
+        link = session.link
+        link.forget_closed()
+        self.skipping = True
+        if link.connection is not None and session.on_server and session.transaction.block is Block.OPEN:
+            self._enter_group(link.connection)
+        if link.in_group and link.connection is not None:
+            link.connection.stream.promise(FailWith(reply))
+            self.out.append(FAILING_MESSAGE)
+            return
+        if session.transaction.block is Block.BEGUN:
+            session.transaction.block = Block.BROKEN
+        link.give_back()
+        session.client.write(reply)
+
+    def answer_loss(self) -> bool:
+        """The connection was lost and the client told; True if its request ends there, else at the Sync to
+        come.
+        """
+        self.out.clear()
+        self.skipping = not self._sync_sent
+        return self._sync_sent
+
+    # --- Parse ----------------------------------------------------------------------------------------------
+
+    async def _parse(self, body: bytes, *, bound_next: bool = False) -> None:
+        """``bound_next``: Bind follows, so a server will say what is wrong with the statement soon enough."""
+        session = self.session
+        name, text, oids = client_messages.parse_parse(body)
+        if name and name in self.statements:
+            raise ShardproxyError(f'prepared statement "{name.decode()}" already exists', sqlstate="42P05")
+        planned = session.shared.planner.extended(text, session.search_path)
+        if len(planned.statements) != 1:
+            raise ShardproxyError(
+                "cannot insert multiple commands into a prepared statement", sqlstate="42601"
+            )
+        statement = planned.statements[0]
+        prepared = Prepared(text, oids, statement)
+        session.check_allowed(statement)
+        if name or not bound_next or prepared.needs_types:
+            await self._learn(prepared)
+        self.statements[name] = prepared
+        self._emit(server_messages.PARSE_COMPLETE)
+
+    async def _learn(self, prepared: Prepared) -> Description:
+        """What a server says of the statement; asked once for all sessions."""
+        if prepared.description is None:
+            session = self.session
+            if local.is_local(session, prepared.statement) or prepared.statement.kind is Kind.EMPTY:
+                prepared.description = self._own_description(prepared)
+            else:
+                role = session.settings.server.value("role")
+                key: DescriptionKey = (prepared.text, prepared.oids, session.search_path, role)
+                found = session.shared.descriptions.get(key)
+                if found is None:
+                    learned = await self._ask(prepared)
+                    found = _description(learned)
+                    session.shared.descriptions.put(key, found)
+                prepared.description = found
+        return prepared.description
+
+    def _own_description(self, prepared: Prepared) -> Description:
+        statement = prepared.statement
+        row = server_messages.NO_DATA
+        if statement.kind is Kind.SHOW and statement.name is not None:
+            row = local.Answer("SHOW", (statement.name,)).description()
+        return Description((), EMPTY_PARAMETERS, row)
+
+    async def _ask(self, prepared: Prepared) -> Learn:
+        """Ask the held connection, if there is one, else any of the designated shard."""
+        session = self.session
+        link = session.link
+        name, text, oids = prepared.name, prepared.text, prepared.oids
+        if link.connection is not None and (link.in_group or session.on_server):
+            return await self._ask_in_group(link.connection, prepared)
+        connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
+        try:
+            if name in connection.prepared:  # known here, but not what the server said of it
+                connection.prepared.pop(name)
+                name += b"_"
+            return await learn(connection, name, text, oids)
+        finally:
+            link.give_back()
+
+    async def _ask_in_group(self, connection: ServerConnection, prepared: Prepared) -> Learn:
+        """Ask inside the client's own transaction: Parse, Describe and Flush among its messages."""
+        session = self.session
+        self._enter_group(connection)
+        done = session.loop.create_future()
+        learned = Learn(lambda: done.done() or done.set_result(None))
+        self.out.append(connection.prepare(prepared.name, prepared.text, prepared.oids))
+        connection.stream.promise(learned)
+        self.out.append(client_messages.describe(b"S", prepared.name) + client_messages.FLUSH)
+        self._send()
+        session.learning = done
+        try:
+            await done
+        finally:
+            session.learning = None
+        if learned.row is None:  # the error has gone by, to the client
+            raise SkippedError("skipped")
+        return learned
+
+    # --- Bind -----------------------------------------------------------------------------------------------
+
+    async def _bind(self, body: bytes) -> None:
+        session = self.session
+        bind = client_messages.parse_bind(body)
+        prepared = self._statement(bind.statement)
+        statement = prepared.statement
+        session.check_allowed(statement)
+        if bind.portal and bind.portal in self.portals:
+            raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
+        portal = Portal(prepared)
+        if local.is_local(session, statement) or (
+            session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET)
+        ):
+            portal.local = True
+        else:
+            values = BindValues(bind.formats, bind.values, prepared.value_oids)
+            portal.request = request = Request(session, prepared.text, values)
+            if request.explains:
+                portal.local = True
+            else:
+                await self._bind_on_server(portal, request, body, bind.result_formats)
+        self.portals[bind.portal] = portal
+        if portal.local or portal.fan_out is not None:
+            self._emit(server_messages.BIND_COMPLETE)
+
+    async def _bind_on_server(
+        self, portal: Portal, request: Request, body: bytes, result_formats: tuple[int, ...]
+    ) -> None:
+        session = self.session
+        prepared, statement = portal.prepared, portal.prepared.statement
+        found = request.route(statement)
+        text, rewritten = request.server_text([statement])
+        name = prepared.name_of(text) if rewritten else prepared.name
+        if isinstance(found, FanOut):
+            portal.fan_out, portal.bind = (
+                found,
+                client_messages.message(b"B", client_messages.rename_statement(body, name)),
+            )
+            portal.name, portal.text, portal.result_formats = name, text, result_formats
+            if session.link.in_group:
+                raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
+            return
+        connection = await session.link.take(found)
+        if statement.kind in (Kind.SET, Kind.RESET) and statement.setting is not None:
+            effects.check_setting(statement.setting)
+        if statement.pins is not None:
+            session.pin(statement.pins)
+        self._enter_group(connection)
+        if rewritten:
+            connection.stream.prefix = -1
+        self._open_block(connection)
+        self.out.append(connection.prepare(name, text, prepared.oids))
+        connection.stream.promise(BIND)
+        renamed = client_messages.rename_statement(body, name)
+        self.out.append(client_messages.message(b"B", renamed))
+
+    def _enter_group(self, connection: ServerConnection) -> None:
+        link = self.session.link
+        if not link.in_group:
+            link.in_group = True
+            self._sync_sent = False
+            connection.stream.error = None
+            link.started = self.session.loop.time()
+
+    def _open_block(self, connection: ServerConnection) -> None:
+        """The statements that open the block, ahead of the first one for a shard."""
+        opening, self.session.transaction.opening = self.session.transaction.opening, []
+        for sql in opening:
+            for owed in (PARSE, BIND, EXECUTE):
+                connection.stream.promise(owed | DROP)
+            self.out.append(
+                client_messages.parse(b"", sql.encode(), ())
+                + client_messages.bind(b"", b"")
+                + client_messages.execute(b"", 0)
+            )
+
+    def _statement(self, name: bytes) -> Prepared:
+        prepared = self.statements.get(name)
+        if prepared is None:
+            shown = (
+                f'prepared statement "{name.decode(errors="replace")}"'
+                if name
+                else "unnamed prepared statement"
+            )
+            raise ShardproxyError(f"{shown} does not exist", sqlstate="26000")
+        return prepared
+
+    # --- Describe -------------------------------------------------------------------------------------------
+
+    async def _describe(self, body: bytes) -> None:
+        kind, name = client_messages.parse_describe(body)
+        if kind == b"S":
+            description = await self._learn(self._statement(name))
+            self._emit(description.parameters + description.row)
+            return
+        portal = self._portal(name)
+        if portal is not None and portal.local:
+            self._emit(self._local_description(portal))
+        elif portal is not None and portal.fan_out is not None:
+            description = await self._learn(portal.prepared)
+            self._emit(server_messages.with_formats(description.row, portal.result_formats))
+        else:
+            connection = self._held(name)
+            self._enter_group(connection)
+            connection.stream.promise(DESCRIBE)
+            self.out.append(client_messages.message(b"D", body))
+
+    def _local_description(self, portal: Portal) -> bytes:
+        if portal.request is not None:
+            return portal.request.explanation(portal.prepared.statement).description()
+        return self._own_description(portal.prepared).row
+
+    def _portal(self, name: bytes) -> Portal | None:
+        """The client's portal, or None for one that only the server knows (a cursor of DECLARE)."""
+        portal = self.portals.get(name)
+        if portal is None and not self.session.on_server:
+            raise _no_portal(name)
+        return portal
+
+    def _held(self, name: bytes) -> ServerConnection:
+        connection = self.session.link.connection
+        if connection is None:
+            raise _no_portal(name)
+        return connection
+
+    # --- Execute --------------------------------------------------------------------------------------------
+
+    async def _execute(self, body: bytes) -> None:
+        session = self.session
+        name, limit = client_messages.parse_execute(body)
+        portal = self._portal(name)
+        if portal is not None and portal.local:
+            session.shared.counters.proxy.local_answers += 1
+            self._emit((await self._answer(portal)).result())
+        elif portal is not None and portal.fan_out is not None:
+            await self._fan_out(portal, limit)
+        else:
+            connection = self._held(name)
+            if portal is not None:
+                effects.expect(session, portal.prepared.statement)
+            self._enter_group(connection)
+            connection.stream.promise(EXECUTE)
+            self.out.append(client_messages.message(b"E", body))
+
+    async def _answer(self, portal: Portal) -> local.Answer:
+        session = self.session
+        statement = portal.prepared.statement
+        if portal.request is not None:
+            return portal.request.explanation(statement)
+        sql = portal.prepared.text.decode()
+        if statement.kind in (Kind.SET, Kind.RESET) and not local.is_own(statement):
+            assert statement.setting is not None
+            effects.check_setting(statement.setting)
+            await session.try_out(sql)
+            effects.change_setting(session, statement.setting)
+            session.transaction.opening.append(sql)
+            return local.Answer(statement.tag)
+        return local.answer(session, statement, sql)
+
+    async def _fan_out(self, portal: Portal, limit: int) -> None:
+        session = self.session
+        prepared, route = portal.prepared, portal.fan_out
+        assert route is not None
+        if session.link.in_group:
+            raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
+        if portal.executed:
+            raise Refused(
+                "fetching further rows of a portal over several shards", hint="Fetch all rows at once."
+            )
+        portal.executed = True
+        session.shared.counters.proxy.fan_out += 1
+        run = FanOutRun(session.shared.shards, route, session.settings.server, session.client)
+        session.simple.fan_out = run
+        try:
+            await run.extended(
+                lambda connection: connection.prepare(portal.name, portal.text, prepared.oids),
+                portal.bind,
+                limit,
+            )
+        finally:
+            session.simple.fan_out = None
+
+    # --- Close, Flush, Sync ---------------------------------------------------------------------------------
+
+    async def _close(self, body: bytes) -> None:
+        kind, name = client_messages.parse_close(body)
+        if kind == b"S":
+            self.statements.pop(name, None)
+            self._emit(server_messages.CLOSE_COMPLETE)
+            return
+        portal = self.portals.pop(name, None)
+        connection = self.session.link.connection
+        if connection is None or (portal is not None and (portal.local or portal.fan_out is not None)):
+            self._emit(server_messages.CLOSE_COMPLETE)
+            return
+        self._enter_group(connection)
+        connection.stream.promise(CLOSE)
+        self.out.append(client_messages.message(b"C", body))
+
+    async def _flush(self, body: bytes) -> None:
+        if self.session.link.in_group:
+            self.out.append(client_messages.FLUSH)
+
+    def _sync(self) -> bool:
+        """End of the group. True: it was answered here; False: the server's ReadyForQuery is on its way."""
+        session = self.session
+        link = session.link
+        self.skipping = False
+        if link.in_group and link.connection is not None:
+            link.connection.stream.promise(SYNC)
+            self._sync_sent = True
+            link.relaying = True
+            self.out.append(SYNC_MESSAGE)
+            return False
+        if session.status == READY_IDLE:
+            self.portals.clear()
+        session.client.write(ready_for_query(session.status))
+        return True
+
+    # --- forgetting -----------------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """DISCARD ALL."""
+        self.statements.clear()
+        self.portals.clear()
+
+    def deallocate(self, name: str | None) -> None:
+        """DEALLOCATE ``name``, or all (None)."""
+        if name is None:
+            self.statements.clear()
+        elif self.statements.pop(name.encode(), None) is None:
+            raise ShardproxyError(f'prepared statement "{name}" does not exist', sqlstate="26000")
+
+
+class SkippedError(ShardproxyError):
+    """The client has been told of an error already; the rest of its group is skipped."""
+
+
+def _no_portal(name: bytes) -> ShardproxyError:
+    return ShardproxyError(f'portal "{name.decode(errors="replace")}" does not exist', sqlstate="34000")
+
+
+def _description(learned: Learn) -> Description:
+    assert learned.parameters is not None and learned.row is not None
+    oids = server_messages.parse_parameter_description(learned.parameters)
+    return Description(oids, client_messages.message(b"t", learned.parameters), learned.row)

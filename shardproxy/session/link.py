@@ -1,0 +1,235 @@
+"""The session's link to a shard: the one server connection it holds, if any, and the bytes in between.
+
+A connection is taken for a request and given back at the ReadyForQuery that ends it, unless a transaction
+block is open on it or the session is pinned to it.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.request import command
+from shardproxy.backend.shards import ServerPool
+from shardproxy.errors import Refused, ShardproxyError, Unavailable
+from shardproxy.routing.route import Anywhere, OneShard, Role
+from shardproxy.session.settings import ServerSettings
+from shardproxy.session.transaction import Block
+from shardproxy.wire import client_messages
+from shardproxy.wire.replies import QUERY, SKIP_TAG, SYNC, FailWith
+from shardproxy.wire.server_messages import READY_IDLE
+
+if TYPE_CHECKING:
+    from shardproxy.session.session import Session
+
+
+FAILING_MESSAGE = client_messages.bind(b"", b"shardproxy_refused")
+"""Bind of a statement that no server has: the error that makes a server's transaction fail together with
+ours.
+"""
+
+
+class Link:
+    """What ``session`` holds of the shards.
+
+    ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``pinned`` says
+    why the session keeps its connection. ``in_group``: extended-protocol messages were sent and their Sync
+    was not. ``relaying``: a ReadyForQuery is owed that ends the client's request. ``waiting`` is the place
+    in a pool's queue. ``copying``: the client's COPY data goes to the server; ``awaits_sync``: a Sync of
+    the client was overtaken by COPY data and will come again.
+    """
+
+    def __init__(self, session: "Session") -> None:
+        self.session = session
+        self.connection: ServerConnection | None = None
+        self.pool: ServerPool | None = None
+        self.shard = -1
+        self.pinned: str | None = None
+        self.in_group = False
+        self.relaying = False
+        self.copying = False
+        self.awaits_sync = False
+        self.waiting: asyncio.Future[ServerConnection] | None = None
+        self.started = 0.0
+        self.lost_error: ShardproxyError | None = None
+
+    @property
+    def held(self) -> bool:
+        """The session is bound to its connection: the next statement must go there."""
+        return self.connection is not None
+
+    # --- taking a connection --------------------------------------------------------------------------------
+
+    async def take(self, route: OneShard | Anywhere, *, catalog: bool = False) -> ServerConnection:
+        """The connection for ``route``, with the session's settings; the held one if it fits.
+
+        Raises Refused where the session is bound to another shard, Unavailable when there is no connection
+        to be had.
+        """
+        self.session.raise_loss()
+        if self.connection is not None:
+            if isinstance(route, OneShard) and route.shard != self.shard:
+                raise self._elsewhere(route)
+            return self.connection
+        shared = self.session.shared
+        shard = route.shard if isinstance(route, OneShard) else shared.shard_map.designated
+        pool = self._pool(shard, route.role)
+        connection = pool.try_acquire()
+        if connection is None:
+            connection = await self._wait(pool)
+        self.connection, self.pool, self.shard = connection, pool, shard
+        connection.sink = self
+        wanted = self.session.settings_at_rest
+        if connection.settings is not wanted:
+            await self._apply(connection, wanted)
+        return connection
+
+    def _pool(self, shard: int, role: Role) -> ServerPool:
+        target = self.session.shared.shards[shard]
+        if role is Role.PRIMARY:
+            return target.primary
+        replica = target.replica()
+        if replica is not None:
+            return replica
+        if self.session.shared.options.replica_fallback:
+            return target.primary
+        raise Unavailable(
+            f'shard "{target.name}" has no replica in rotation',
+            hint="SET shardproxy.read = 'primary'.",
+            sqlstate="57P03",
+        )
+
+    async def _wait(self, pool: ServerPool) -> ServerConnection:
+        future = self.waiting = pool.request()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                pool.release(future.result())
+            raise
+        finally:
+            self.waiting = None
+
+    async def _apply(self, connection: ServerConnection, wanted: ServerSettings) -> None:
+        """Bring the connection to the session's settings; on an error it is not used."""
+        connection.settings = None
+        try:
+            await command(connection, wanted.script())
+        except ShardproxyError:
+            self.drop("settings could not be applied")
+            raise
+        connection.settings = wanted
+
+    def _elsewhere(self, route: OneShard) -> Refused:
+        names = self.session.shared.shard_map.shards
+        here, there = names[self.shard], names[route.shard]
+        if self.pinned is not None:
+            return Refused(
+                f"the session is bound to shard {here} by {self.pinned}, and the statement belongs to shard {there}",
+                hint="Use another connection for it, or DISCARD ALL first.",
+            )
+        if self.session.transaction.status != READY_IDLE or (
+            self.connection and self.connection.status != READY_IDLE
+        ):
+            return Refused(
+                f"a transaction on several shards: it is open on {here}, and the statement belongs to {there}",
+                hint="Commit first, or use one transaction for each tenant.",
+            )
+        return Refused(
+            f"a pipeline on several shards: it is one transaction, begun on {here}, and the statement belongs to {there}",
+            hint="Send Sync between statements of different tenants.",
+        )
+
+    # --- sending --------------------------------------------------------------------------------------------
+
+    def send_query(self, text: bytes, opening: list[str], flags: int = 0, *, rewritten: bool = False) -> None:
+        """A simple query, led by the statements that open the block; its replies are relayed.
+
+        ``rewritten``: the text is not the client's, so positions in errors would mislead.
+        """
+        connection = self.connection
+        assert connection is not None
+        head = "".join(sql + ";" for sql in opening)
+        connection.stream.error = None
+        connection.stream.prefix = -1 if rewritten else len(head)
+        connection.stream.promise(QUERY | flags | SKIP_TAG * len(opening))
+        self.begin_relay()
+        connection.send(client_messages.query(head.encode() + text if opening else text))
+
+    def begin_relay(self) -> None:
+        """From now on a ReadyForQuery is owed that ends the client's request."""
+        self.relaying = True
+        self.started = self.session.loop.time()
+
+    def fail_transaction(self, reply: bytes) -> None:
+        """Make the open transaction fail, because a statement of it failed here; the client sees
+        ``reply``.
+        """
+        connection = self.connection
+        assert connection is not None
+        connection.stream.promise(FailWith(reply))
+        connection.stream.promise(SYNC)
+        self.begin_relay()
+        connection.send(FAILING_MESSAGE + client_messages.SYNC)
+
+    # --- giving back ----------------------------------------------------------------------------------------
+
+    def give_back(self) -> None:
+        """Return the connection to its pool, if it is held and nothing binds the session to it."""
+        if self.connection is not None and self.pinned is None:
+            connection, pool = self.connection, self.pool
+            self._detach()
+            assert pool is not None
+            pool.release(connection)
+
+    def forget_closed(self) -> None:
+        """Let go of a connection that was lost during a request of our own; its block has failed."""
+        if self.connection is not None and self.connection.closed:
+            self._detach()
+            if self.session.transaction.block is Block.OPEN:
+                self.session.transaction.block = Block.BROKEN
+
+    def drop(self, reason: str) -> None:
+        """Close the connection: its state is not what somebody else may have."""
+        if self.connection is not None:
+            connection = self.connection
+            self._detach()
+            connection.abort(reason)
+
+    def _detach(self) -> None:
+        if self.connection is not None:
+            self.connection.sink = None
+            self.connection.stream.prefix = 0
+        self.connection = None
+        self.pool = None
+        self.pinned = None
+        self.in_group = self.relaying = self.copying = self.awaits_sync = False
+
+    # --- Sink -----------------------------------------------------------------------------------------------
+
+    def reply(self, connection: ServerConnection, data: bytes) -> None:
+        self.session.client.write(data)
+
+    def ready(self, connection: ServerConnection, status: int) -> None:
+        connection.stream.prefix = 0
+        self.in_group = self.relaying = self.copying = self.awaits_sync = False
+        traffic = connection.counters
+        traffic.queries += 1
+        traffic.latency.observe(self.session.loop.time() - self.started)
+        self.session.relayed(status)
+
+    def copy_in(self, connection: ServerConnection) -> None:
+        self.copying = True
+        self.awaits_sync = self.in_group and connection.stream.owes_sync()
+        self.session.pump_copy()
+
+    def lost(self, connection: ServerConnection, error: ShardproxyError) -> None:
+        mid_message = connection.stream.mid_message
+        idle = not connection.stream.owed
+        self._detach()
+        self.session.lost(error, mid_message=mid_message, idle=idle)
+
+    def pause(self) -> None:
+        self.session.client.pause_reading()
+
+    def resume(self) -> None:
+        self.session.client.resume_reading()

@@ -1,0 +1,242 @@
+"""Statements that the proxy answers itself: blocks that no shard has yet, its own settings, DISCARD and
+DEALLOCATE.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from shardproxy.errors import ShardproxyError
+from shardproxy.routing.route import ReadPolicy
+from shardproxy.session.settings import Settings
+from shardproxy.session.shared import Shared
+from shardproxy.session.transaction import Block
+from shardproxy.sql.statement import Kind, SettingChange, Statement
+from shardproxy.topology.keys import from_text
+from shardproxy.version import VERSION
+from shardproxy.wire.server_messages import (
+    EMPTY_QUERY,
+    NO_DATA,
+    Column,
+    command_complete,
+    data_row,
+    notice_response,
+    row_description,
+)
+
+if TYPE_CHECKING:
+    from shardproxy.session.session import Session
+
+PREFIX = "shardproxy."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the proxy: ``tag`` None is EmptyQueryResponse; ``columns`` are of type text."""
+
+    tag: str | None
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    notice: bytes = b""
+
+    def description(self) -> bytes:
+        """The RowDescription or NoData message."""
+        return row_description([Column(name) for name in self.columns]) if self.columns else NO_DATA
+
+    def result(self) -> bytes:
+        """Rows and CommandComplete, as they answer Execute."""
+        rows = b"".join(data_row(row) for row in self.rows)
+        return self.notice + rows + (EMPTY_QUERY if self.tag is None else command_complete(self.tag))
+
+    def whole(self) -> bytes:
+        """Everything but ReadyForQuery, as it answers a simple query."""
+        return (self.description() if self.columns else b"") + self.result()
+
+
+def is_local(session: "Session", statement: Statement) -> bool:
+    """Whether the proxy answers ``statement`` in the session's present state; a server does otherwise."""
+    kind = statement.kind
+    if kind is Kind.QUERY or kind is Kind.COPY_IN or kind is Kind.COPY_OUT:
+        return False
+    if kind in (Kind.SET, Kind.RESET, Kind.SHOW):
+        return is_own(statement)
+    if kind in (Kind.DISCARD, Kind.DEALLOCATE):
+        return kind is Kind.DEALLOCATE or session.link.pinned is None or statement.name in (None, "all")
+    return kind is Kind.EMPTY or not session.on_server
+
+
+def is_own(statement: Statement) -> bool:
+    """Whether it sets or shows a setting of the proxy's own."""
+    name = statement.setting.name if statement.setting is not None else statement.name
+    return name is not None and name.startswith(PREFIX)
+
+
+def answer(session: "Session", statement: Statement, sql: str) -> Answer:
+    """Do what ``statement`` says, for which :func:`is_local` holds; ``sql`` is its text."""
+    kind = statement.kind
+    if kind in (Kind.SET, Kind.RESET):
+        assert statement.setting is not None
+        return _change(session, statement.setting)
+    if kind is Kind.SHOW:
+        return _show(session, statement.name or "")
+    return _ANSWERS[kind](session, statement, sql)
+
+
+# --- transaction blocks -------------------------------------------------------------------------------------
+
+
+def _warning(sqlstate: str, message: str) -> bytes:
+    return notice_response("WARNING", sqlstate, message)
+
+
+def _begin(session: "Session", statement: Statement, sql: str) -> Answer:
+    if session.transaction.block is not Block.NONE:
+        return Answer(statement.tag, notice=_warning("25001", "there is already a transaction in progress"))
+    session.transaction.begin(sql, session.settings)
+    return Answer(statement.tag)
+
+
+def _end(session: "Session", statement: Statement, sql: str) -> Answer:
+    transaction = session.transaction
+    commits = statement.kind is Kind.COMMIT and transaction.block is not Block.BROKEN
+    tag = "COMMIT" if commits else "ROLLBACK"
+    chain = _chains(sql)
+    if transaction.block is Block.NONE:
+        if chain:
+            raise ShardproxyError(
+                f"{statement.tag} AND CHAIN can only be used in transaction blocks", sqlstate="25P01"
+            )
+        return Answer(statement.tag, notice=_warning("25P01", "there is no transaction in progress"))
+    opening = transaction.opening[:1]
+    session.settings = transaction.end(committed=commits)
+    if chain:
+        transaction.begin(opening[0] if opening else "BEGIN", session.settings)
+    return Answer(tag)
+
+
+def _chains(sql: str) -> bool:
+    words = sql.upper().replace(";", " ").split()
+    return "CHAIN" in words and "NO" not in words
+
+
+def _savepoint(session: "Session", statement: Statement, sql: str) -> Answer:
+    transaction = session.transaction
+    name = statement.name or ""
+    if transaction.block is Block.NONE:
+        raise ShardproxyError(f"{statement.tag} can only be used in transaction blocks", sqlstate="25P01")
+    if statement.kind is Kind.SAVEPOINT:
+        transaction.savepoint(name, session.settings)
+    elif statement.kind is Kind.RELEASE:
+        transaction.release(name)
+    else:
+        session.settings = transaction.rollback_to(name)
+        transaction.block = Block.BEGUN
+    transaction.opening.append(sql)
+    return Answer(statement.tag)
+
+
+def _set_transaction(session: "Session", statement: Statement, sql: str) -> Answer:
+    if session.transaction.block is Block.NONE:
+        return Answer(
+            statement.tag, notice=_warning("25P01", "SET TRANSACTION can only be used in transaction blocks")
+        )
+    session.transaction.opening.append(sql)
+    return Answer(statement.tag)
+
+
+# --- the proxy's own settings -------------------------------------------------------------------------------
+
+
+def _change(session: "Session", change: SettingChange) -> Answer:
+    tag = (
+        "RESET" if change.value is None and not change.local and change.sql[:5].upper() == "RESET" else "SET"
+    )
+    block = session.transaction.block
+    if change.local and block is Block.NONE and not session.on_server:
+        return Answer(tag, notice=_warning("25P01", "SET LOCAL can only be used in transaction blocks"))
+    session.settings = changed_own(session.settings, session.initial, change, session.shared)
+    if not change.local:
+        committed = session.transaction.committed
+        session.transaction.committed = changed_own(committed, session.initial, change, session.shared)
+    return Answer(tag)
+
+
+def changed_own(settings: Settings, initial: Settings, change: SettingChange, shared: Shared) -> Settings:
+    """``settings`` after a change of one of the proxy's own; the tenant must be a key of the tenant
+    group's type.
+    """
+    name, value = change.name.removeprefix(PREFIX), change.value
+    if name == "tenant":
+        if value is None:
+            return replace(settings, tenant=initial.tenant, tenant_text=initial.tenant_text)
+        if value == "":
+            return replace(settings, tenant=None, tenant_text=None)
+        tables = shared.shard_map.tables
+        key = from_text(tables.groups[tables.tenant_group], value)
+        return replace(settings, tenant=key, tenant_text=value)
+    if name == "read":
+        if value is None:
+            return replace(settings, read=initial.read)
+        try:
+            return replace(settings, read=ReadPolicy(value.lower()))
+        except ValueError:
+            raise ShardproxyError(
+                f'invalid value for parameter "shardproxy.read": "{value}"',
+                sqlstate="22023",
+                hint=f"Available values: {', '.join(ReadPolicy)}.",
+            ) from None
+    raise _unknown(change.name)
+
+
+def _unknown(name: str) -> ShardproxyError:
+    return ShardproxyError(f'unrecognized configuration parameter "{name}"', sqlstate="42704")
+
+
+def _show(session: "Session", full_name: str) -> Answer:
+    name = full_name.removeprefix(PREFIX)
+    values: dict[str, Callable[[], str]] = {
+        "tenant": lambda: session.settings.tenant_text or "",
+        "read": lambda: session.settings.read.value,
+        "version": lambda: VERSION,
+        "shards": lambda: ", ".join(session.shared.shard_map.shards),
+        "pinned": lambda: session.link.pinned or "",
+    }
+    if name not in values:
+        raise _unknown(full_name)
+    return Answer("SHOW", (full_name,), ((values[name](),),))
+
+
+# --- forgetting ---------------------------------------------------------------------------------------------
+
+
+def _discard(session: "Session", statement: Statement, sql: str) -> Answer:
+    if statement.name in (None, "all"):
+        if session.transaction.block is not Block.NONE:
+            raise ShardproxyError("DISCARD ALL cannot run inside a transaction block", sqlstate="25001")
+        session.extended.forget()
+        session.settings = session.initial
+        session.link.drop("DISCARD ALL of a pinned session")
+    return Answer(statement.tag)
+
+
+def _deallocate(session: "Session", statement: Statement, sql: str) -> Answer:
+    session.extended.deallocate(statement.name)
+    return Answer(statement.tag)
+
+
+def _empty(session: "Session", statement: Statement, sql: str) -> Answer:
+    return Answer(None)
+
+
+_ANSWERS: dict[Kind, Callable[["Session", Statement, str], Answer]] = {
+    Kind.BEGIN: _begin,
+    Kind.COMMIT: _end,
+    Kind.ROLLBACK: _end,
+    Kind.SAVEPOINT: _savepoint,
+    Kind.RELEASE: _savepoint,
+    Kind.ROLLBACK_TO: _savepoint,
+    Kind.SET_TRANSACTION: _set_transaction,
+    Kind.DISCARD: _discard,
+    Kind.DEALLOCATE: _deallocate,
+    Kind.EMPTY: _empty,
+}

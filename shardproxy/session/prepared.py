@@ -1,0 +1,150 @@
+"""Prepared statements: a client's names, the texts behind them, and what servers said of those texts.
+
+A client's name means a text and parameter types. On servers the same text and types have one name of ours,
+derived from them, whichever client prepared it; so a server connection holds each statement once.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from shardproxy.routing.route import FanOut
+from shardproxy.sql.statement import Parameter, Statement
+
+if TYPE_CHECKING:
+    from shardproxy.session.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a server said of a statement: parameter types, and both messages as they answer Describe."""
+
+    oids: tuple[int, ...]
+    parameters: bytes  # the ParameterDescription message
+    row: bytes  # the RowDescription or NoData message
+
+
+class Prepared:
+    """One prepared statement of one client.
+
+    ``text`` is what the client wrote, ``oids`` the parameter types it gave. ``description`` is None until
+    a server was asked.
+    """
+
+    __slots__ = ("description", "name", "oids", "statement", "text")
+
+    def __init__(self, text: bytes, oids: tuple[int, ...], statement: Statement) -> None:
+        self.text = text
+        self.oids = oids
+        self.statement = statement
+        self.name = server_name(text, oids)
+        self.description: Description | None = None
+
+    @property
+    def needs_types(self) -> bool:
+        """Routing reads a parameter whose type the client did not give: only a server knows which it
+        inferred.
+        """
+        oids = self.oids
+        for key_set in self.statement.key_sets:
+            for source in key_set.sources:
+                if isinstance(source, Parameter) and (
+                    source.number > len(oids) or not oids[source.number - 1]
+                ):
+                    return True
+        return False
+
+    def name_of(self, text: bytes) -> bytes:
+        """The name on servers of ``text``, which was made of this statement's."""
+        return server_name(text, self.oids)
+
+    @property
+    def value_oids(self) -> tuple[int, ...]:
+        """The parameter types as far as they are known."""
+        return self.oids if self.description is None else self.description.oids
+
+
+def server_name(text: bytes, oids: tuple[int, ...]) -> bytes:
+    """The name of a statement on servers."""
+    digest = blake2b(text, digest_size=12, key=repr(oids).encode()[:64] if oids else b"")
+    return b"sp_" + digest.hexdigest().encode()
+
+
+class Portal:
+    """A portal of one client.
+
+    ``local``: the proxy answers its Execute. ``fan_out``: it reads several shards, with the statement
+    ``name`` and ``text`` and the message ``bind``; ``executed`` once it has. Neither: it is a portal on
+    the session's connection.
+    """
+
+    __slots__ = (
+        "bind",
+        "executed",
+        "fan_out",
+        "local",
+        "name",
+        "prepared",
+        "request",
+        "result_formats",
+        "text",
+    )
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.local = False
+        self.request: Request | None = None
+        self.fan_out: FanOut | None = None
+        self.executed = False
+        self.name = self.text = self.bind = b""
+        self.result_formats: tuple[int, ...] = ()
+
+
+DescriptionKey = tuple[bytes, tuple[int, ...], tuple[str, ...], str | None]
+"""Text, parameter types, search_path, role: what a description depends on, besides the schema."""
+
+
+class Descriptions:
+    """What servers said of statements, for all sessions; bounded in bytes, least recently used out first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self._known: OrderedDict[DescriptionKey, Description] = OrderedDict()
+
+    def get(self, key: DescriptionKey) -> Description | None:
+        """The description, if it is known."""
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def put(self, key: DescriptionKey, description: Description) -> None:
+        """Keep a description."""
+        if key in self._known:
+            self._drop(key)
+        size = self._size(key, description)
+        if size > self.limit // 8:
+            return
+        self._known[key] = description
+        self.bytes += size
+        while self.bytes > self.limit:
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, key: DescriptionKey) -> None:
+        self.bytes -= self._size(key, self._known.pop(key))
+
+    def discard(self, text: bytes) -> None:
+        """Forget what depends on ``text``: a server said that it no longer holds."""
+        for key in [key for key in self._known if key[0] == text]:
+            self._drop(key)
+
+    def clear(self) -> None:
+        """Forget everything: the schema changed."""
+        self._known.clear()
+        self.bytes = 0
+
+    @staticmethod
+    def _size(key: DescriptionKey, description: Description) -> int:
+        return 500 + len(key[0]) + len(description.parameters) + len(description.row)

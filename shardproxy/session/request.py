@@ -1,0 +1,113 @@
+"""One request while it is being understood: its text, its values, and what the session and the text itself
+add.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shardproxy.errors import ShardproxyError
+from shardproxy.routing.explain import explain
+from shardproxy.routing.parameters import Values
+from shardproxy.routing.route import Anywhere, OneShard, Role, Route
+from shardproxy.routing.router import RoutingContext, route
+from shardproxy.session.local import Answer, changed_own
+from shardproxy.session.settings import quote_literal
+from shardproxy.sql.hints import leading_settings
+from shardproxy.sql.statement import SettingChange, Statement
+
+if TYPE_CHECKING:
+    from shardproxy.session.session import Session
+
+EXPLAIN_COLUMNS = ("shards", "role", "reason", "keys")
+
+
+class Request:
+    """A text of ``count`` statements with its values. ``settings`` are the session's with those of a
+    leading comment.
+    """
+
+    __slots__ = ("_decoded", "count", "explains", "session", "settings", "text", "values")
+
+    def __init__(self, session: "Session", text: bytes, values: Values, count: int = 1) -> None:
+        self.session = session
+        self.count = count
+        self.text = text
+        self.values = values
+        self._decoded: str | None = None
+        self.settings = session.settings
+        self.explains = False
+        if text[:2] == b"/*":
+            self._read_hints()
+
+    def _read_hints(self) -> None:
+        for name, value in leading_settings(self.text).items():
+            if name == "shardproxy.explain":
+                self.explains = True
+            else:
+                change = SettingChange(name, value, local=True, sql="")
+                self.settings = changed_own(self.settings, self.session.initial, change, self.session.shared)
+
+    def sql(self, statement: Statement) -> str:
+        """The text of one statement."""
+        if self._decoded is None:
+            self._decoded = self.text.decode()
+        return self._decoded[statement.start : statement.end]
+
+    def anywhere(self) -> Anywhere:
+        """A route for what touches no table."""
+        return Anywhere(Role.PRIMARY, "it touches no table")
+
+    def route(self, statement: Statement, *, primary: bool = False) -> Route:
+        """Where ``statement`` goes; ``primary``: not to a replica, whatever the session asks for."""
+        session = self.session
+        settings = self.settings
+        in_transaction = primary or session.in_block
+        context = RoutingContext(settings.tenant, settings.read, in_transaction)
+        shared = session.shared
+        found = route(statement, self.values, context, shared.shard_map)
+        if isinstance(found, OneShard):
+            shared.counters.proxy.one_shard += 1
+        elif isinstance(found, Anywhere):
+            shared.counters.proxy.anywhere += 1
+        return found
+
+    def explanation(self, statement: Statement) -> Answer:
+        """The answer to a statement that begins with ``/* shardproxy.explain */``: where it would go, and
+        why.
+        """
+        shard_map = self.session.shared.shard_map
+        try:
+            outcome: Route | ShardproxyError = self.route(statement)
+        except ShardproxyError as error:
+            outcome = error
+        told = explain(statement, outcome, shard_map, self.values)
+        keys = ", ".join(f"{key.group}={key.text} (bucket {key.bucket})" for key in told.keys)
+        return Answer("EXPLAIN", EXPLAIN_COLUMNS, ((", ".join(told.shards), told.role, told.reason, keys),))
+
+    # --- tenant isolation -----------------------------------------------------------------------------------
+
+    def isolates(self, statements: Sequence[Statement]) -> bool:
+        """Whether the session's tenant has to be added to the text."""
+        shared = self.session.shared
+        return (
+            shared.options.isolate
+            and self.settings.tenant is not None
+            and any(shared.is_of_tenant_group(statement) for statement in statements)
+        )
+
+    def server_text(self, statements: Sequence[Statement]) -> tuple[bytes, bool]:
+        """What is sent for ``statements``, which follow one another, and whether it was rewritten."""
+        if self.isolates(statements):
+            return ";".join([self._isolated(statement) for statement in statements]).encode(), True
+        if len(statements) == self.count:
+            return self.text, False
+        return b";".join([self.sql(statement).encode() for statement in statements]), True
+
+    def _isolated(self, statement: Statement) -> str:
+        shared = self.session.shared
+        if not shared.is_of_tenant_group(statement):
+            return self.sql(statement)
+        tenant = self.settings.tenant_text
+        assert tenant is not None
+        template = shared.template(self.sql(statement), self.session.search_path)
+        return quote_literal(tenant).join(template.parts)

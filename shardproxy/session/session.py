@@ -1,0 +1,479 @@
+"""The spine: one client's session. A request comes in, is understood, routed, run, and answered, in that
+order.
+
+    receive ─► pump ─► simple / extended ─► sql (what is it?) ─► local (do we answer it ourselves?) ▲
+    └─► routing (where?) ─► link (a connection) ─► relay of the replies └──────────────────────────────
+    relayed ◄─────────────────────┘
+
+One request is worked on at a time; ``busy`` says so. A request that one shard answers leaves no task
+behind: its replies flow from the server connection to the client, and :meth:`Session.relayed` is called at
+its end.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from shardproxy.backend.request import ServerError, command
+from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
+from shardproxy.routing.route import Anywhere, Role
+from shardproxy.session import effects
+from shardproxy.session.eager import start
+from shardproxy.session.extended import Extended
+from shardproxy.session.link import Link
+from shardproxy.session.settings import ServerSettings, Settings, parse_search_path
+from shardproxy.session.shared import Client, Shared
+from shardproxy.session.simple import Simple
+from shardproxy.session.transaction import Block, Transaction, aborted
+from shardproxy.sql.statement import Kind, Statement
+from shardproxy.wire import client_messages
+from shardproxy.wire.server_messages import READY_IDLE, error_response, parse_error, ready_for_query
+
+QUERY = 0x51
+SYNC = 0x53
+FLUSH = 0x48
+TERMINATE = 0x58
+EXTENDED = frozenset(b"PBDECSH")
+COPY_DATA = 0x64
+log = logging.getLogger(__name__)
+COPY_MESSAGES = frozenset(b"dcf")
+INBOX_LIMIT = 1 << 20
+
+
+class Session:
+    """One client's session, from its login to its end. Used from one event loop.
+
+    ``initial`` are the settings of the start-up packet, ``settings`` those in force. ``effects`` are what
+    to do when the running request succeeds. ``ending``: the request holds a COMMIT, so the end of the
+    block is no rollback. ``inbox`` holds requests that wait, ``busy`` is True while one is worked on.
+    """
+
+    def __init__(self, shared: Shared, client: Client, user: str, initial: Settings) -> None:
+        self.shared = shared
+        self.client = client
+        self.user = user
+        self.loop = asyncio.get_running_loop()
+        self.initial = initial
+        self.settings = initial
+        self.transaction = Transaction()
+        self.link = Link(self)
+        self.simple = Simple(self)
+        self.extended = Extended(self)
+        self.effects: list[Callable[[], None]] = []
+        self.ending = False
+        self.inbox: deque[tuple[int, bytes]] = deque()
+        self.inbox_bytes = 0
+        self.busy = False
+        self.slow = False
+        self.closed = False
+        self.on_closed: Callable[[], None] = lambda: None
+        self.on_idle: Callable[[], None] = lambda: None
+        self._task: asyncio.Task[None] | None = None
+        self._relay_end: asyncio.Future[bool] | None = None
+        self._lost: ShardproxyError | None = None
+        self.learning: asyncio.Future[None] | None = None
+
+    # --- requests come in -----------------------------------------------------------------------------------
+
+    def receive(self, messages: list[tuple[int, bytes]]) -> None:
+        """Messages from the client, in order."""
+        for message in messages:
+            if self.link.copying or self.link.awaits_sync:
+                self._copy_message(*message)
+            else:
+                self.inbox.append(message)
+                self.inbox_bytes += len(message[1])
+        if self.inbox_bytes > INBOX_LIMIT and self.busy:
+            self.client.pause_reading()
+        if not self.busy:
+            self.pump()
+
+    def pump(self) -> None:
+        """Work on what waits, until one request has to wait for a server."""
+        while self.inbox and not self.busy and not self.closed and not self.slow:
+            kind = self.inbox[0][0]
+            if kind in EXTENDED:
+                group = self._take_group()
+                if group is None:
+                    break
+                self._work(self.extended.run(group))
+                continue
+            body = self._pop()[1]
+            if kind == QUERY:
+                self._work(self.simple.run(body))
+            elif kind == TERMINATE:
+                self.close()
+            elif kind == 0x46:  # FunctionCall
+                self._work(self._refuse_function_call())
+            elif kind not in COPY_MESSAGES:  # those come late after a COPY that failed, and mean nothing
+                self.fatal(ProtocolViolation(f"invalid frontend message type {kind}"))
+        if self.inbox_bytes <= INBOX_LIMIT and not self.closed:
+            self.client.resume_reading()
+        if not self.busy and not self.inbox:
+            self.on_idle()
+
+    def _pop(self) -> tuple[int, bytes]:
+        message = self.inbox.popleft()
+        self.inbox_bytes -= len(message[1])
+        return message
+
+    def _take_group(self) -> list[tuple[int, bytes]] | None:
+        """Extended-protocol messages up to Sync or Flush; what a long pipeline has so far; None: wait for
+        more.
+        """
+        size = count = 0
+        for kind, body in self.inbox:
+            if kind not in EXTENDED:
+                break
+            count += 1
+            size += len(body)
+            if kind in (SYNC, FLUSH) or size > self.shared.options.group_bytes:
+                return [self._pop() for _ in range(count)]
+        else:
+            return None
+        return [self._pop() for _ in range(count)]
+
+    def _work(self, request: "Coroutine[Any, Any, bool]") -> None:
+        self.busy = True
+        self._task = task = start(self._run(request))
+        if task is not None:
+            task.add_done_callback(self._worked)
+
+    async def _run(self, request: "Coroutine[Any, Any, bool]") -> None:
+        try:
+            answered = await request
+        except ProtocolViolation as error:
+            self.fatal(error)
+            return
+        except ShardproxyError as error:
+            answered = self.fail(error)
+        except Exception:
+            log.exception("internal error in a session")
+            self.fatal(ShardproxyError("internal error in shardproxy; its log says more"))
+            return
+        if answered:
+            self.busy = False
+
+    def _worked(self, task: "asyncio.Task[None]") -> None:
+        """A request that had to wait has been handled, or handed to the link."""
+        if self._task is task:
+            self._task = None
+            if not self.busy:
+                self.pump()
+
+    async def _refuse_function_call(self) -> bool:
+        raise Refused("the function call message of the protocol", hint="Call the function in a SELECT.")
+
+    # --- what a request needs to know -----------------------------------------------------------------------
+
+    @property
+    def on_server(self) -> bool:
+        """A server knows of this session's transaction or state: transaction statements go there."""
+        link = self.link
+        return link.connection is not None and (
+            self.transaction.block is Block.OPEN or link.in_group or link.pinned is not None
+        )
+
+    @property
+    def status(self) -> int:
+        """The ReadyForQuery byte when the proxy answers by itself."""
+        connection = self.link.connection
+        if connection is not None and self.transaction.block is Block.OPEN:
+            return connection.status
+        return self.transaction.status
+
+    @property
+    def settings_at_rest(self) -> ServerSettings:
+        """What a server connection must have before the block's own statements are sent to it."""
+        if self.transaction.block is Block.BEGUN:
+            return self.transaction.before.server
+        return self.settings.server
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The schemas in which names are looked up."""
+        value = self.settings.server.value("search_path")
+        return self.shared.search_path if value is None else parse_search_path(value)
+
+    @property
+    def in_block(self) -> bool:
+        """A transaction block is open, here or on a server, or the session is bound to a connection."""
+        return self.transaction.block is not Block.NONE or self.link.held
+
+    def pin(self, reason: str) -> None:
+        """From now on the session keeps its server connection, which has state that no other has."""
+        if self.link.pinned is None:
+            self.link.pinned = reason
+            self.shared.counters.proxy.pins.add(reason)
+
+    async def try_out(self, sql: str) -> None:
+        """Let a server check ``sql`` inside a transaction that is rolled back; raises its error."""
+        await self.link.take(Anywhere(Role.PRIMARY, "to check a setting"))
+        connection = self.link.connection
+        assert connection is not None
+        try:
+            await command(connection, f"BEGIN;{sql};ROLLBACK".encode())
+        except ServerError:
+            await command(connection, b"ROLLBACK")
+            raise
+        finally:
+            self.link.give_back()
+
+    def check_allowed(self, statement: Statement) -> None:
+        """Raise what PostgreSQL says to ``statement`` in a failed block that no server knows of."""
+        if self.transaction.block is Block.BROKEN and statement.kind not in (
+            Kind.ROLLBACK,
+            Kind.COMMIT,
+            Kind.ROLLBACK_TO,
+        ):
+            self.raise_loss()
+            raise aborted()
+
+    # --- a request ends -------------------------------------------------------------------------------------
+
+    async def relay_end(self) -> bool:
+        """Wait until the replies of the request on the link have passed; True if there was no error among
+        them.
+        """
+        if not self.link.relaying:
+            return self._lost is None
+        self._relay_end = self.loop.create_future()
+        return await self._relay_end
+
+    def relayed(self, status: int) -> None:
+        """The link's request is answered; ``status`` is the server's ReadyForQuery byte."""
+        connection = self.link.connection
+        assert connection is not None
+        error = connection.stream.error
+        if error is None:
+            for effect in self.effects:
+                effect()
+        else:
+            self._note_error(error)
+        self._settle(status, failed=error is not None)
+        if self._relay_end is not None:
+            end, self._relay_end = self._relay_end, None
+            if not end.done():
+                end.set_result(error is None)
+        else:
+            self.busy = False
+            self.pump()
+
+    def _settle(self, status: int, *, failed: bool) -> None:
+        """After a ReadyForQuery of a server: where the block is, which settings hold, and the connection's
+        return.
+        """
+        connection = self.link.connection
+        assert connection is not None
+        forgets = failed and bool(self.effects)
+        self.effects.clear()
+        if status == READY_IDLE:
+            if self.transaction.block is not Block.NONE:
+                self.settings = self.transaction.end(committed=self.ending and not failed)
+            self.ending = False
+            self.extended.portals.clear()
+            if connection.settings is not None:
+                connection.settings = None if forgets else self.settings.server
+            connection.counters.transactions += 1
+            self.link.give_back()
+        else:
+            self.transaction.opened(self.settings)
+
+    def _note_error(self, body: bytes) -> None:
+        fields = parse_error(body)
+        connection = self.link.connection
+        assert connection is not None
+        connection.counters.error(fields.get("C", ""))
+        stale = fields.get("C") == "26000" or "cached plan must not change result type" in fields.get("M", "")
+        if stale:  # what we know of statements is no longer so: ask again
+            self.shared.descriptions.clear()
+            self.shared.schema_changed()
+            connection.prepared.clear()
+            connection.settings = None
+            if self.link.pinned is None and connection.status == READY_IDLE:
+                connection.cancels += 1  # not to be reused: it still has statements under names we forgot
+
+    def fail(self, error: ShardproxyError) -> bool:
+        """Answer a simple query with an error of ours; False while a server still has to be told of it."""
+        self.count_refusal(error)
+        reply = self.error_reply(error)
+        self.link.forget_closed()
+        if self.on_server and self.transaction.block is Block.OPEN:
+            self.link.fail_transaction(reply)
+            return False
+        if self.transaction.block is Block.BEGUN:
+            self.transaction.block = Block.BROKEN
+        if not self.link.relaying:
+            self.link.give_back()
+        self.client.write(reply + ready_for_query(self.status))
+        return True
+
+    def count_refusal(self, error: ShardproxyError) -> None:
+        """Count what the client is told."""
+        if isinstance(error, Refused):
+            self.shared.counters.proxy.refused.add(error.construct)
+
+    @staticmethod
+    def error_reply(error: ShardproxyError) -> bytes:
+        """The ErrorResponse for ``error``; a server's own goes out as the server wrote it."""
+        body = getattr(error, "body", None)
+        if isinstance(body, bytes):
+            return client_messages.message(b"E", body)
+        return error_response(error)
+
+    def lost(self, error: ShardproxyError, *, mid_message: bool, idle: bool) -> None:
+        """The server connection is gone, and with it what was open on it."""
+        in_block = self.transaction.block is not Block.NONE
+        was_ending, self.ending = self.ending, False
+        self.effects.clear()
+        self.extended.portals.clear()
+        if mid_message:
+            self.close()
+            return
+        if was_ending and in_block:
+            error = StatementError(
+                f"{error.message}; whether the transaction was committed is not known", sqlstate="08007"
+            )
+        if in_block:
+            self.settings = self.transaction.end(committed=False)
+            if not was_ending:
+                self.transaction.block = Block.BROKEN
+        if not idle or self.busy:
+            self._answer_loss(error)
+        elif in_block:
+            self._lost = error  # the next statement is told
+        else:
+            self.fatal(
+                ShardproxyError(
+                    f"the session's own server connection is gone: {error.message}", sqlstate="57P01"
+                )
+            )
+
+    def raise_loss(self) -> None:
+        """Raise the loss of the connection that happened while the request waited for something else."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            raise lost
+
+    def _answer_loss(self, error: ShardproxyError) -> None:
+        reply = error_response(error)
+        if self._relay_end is not None:
+            end, self._relay_end = self._relay_end, None
+            self.client.write(reply)
+            if not end.done():
+                end.set_result(False)
+        elif self._task is not None and not self._task.done():
+            if self.learning is not None and not self.learning.done():
+                self.learning.set_exception(error)
+                return
+            self._lost = error  # the request is between two waits: it finds out when it uses the link
+        else:
+            self.client.write(reply)
+            if self.extended.answer_loss():
+                self.client.write(ready_for_query(self.status))
+            self.busy = False
+            self.pump()
+
+    def fatal(self, error: ShardproxyError) -> None:
+        """End the session with a FATAL error."""
+        error.severity = "FATAL"
+        self.client.write(error_response(error))
+        self.close()
+
+    # --- COPY FROM STDIN ------------------------------------------------------------------------------------
+
+    def pump_copy(self) -> None:
+        """The server waits for COPY data: hand on what has already come."""
+        while self.inbox and self.link.copying and self.inbox[0][0] in COPY_MESSAGES:
+            self._copy_message(*self._pop())
+
+    def _copy_message(self, kind: int, body: bytes) -> None:
+        link = self.link
+        connection = link.connection
+        if connection is None:
+            return
+        if kind in COPY_MESSAGES and link.copying:
+            connection.send(client_messages.message(bytes((kind,)), body))
+            if kind != COPY_DATA:
+                link.copying = False
+        elif kind == SYNC and link.awaits_sync:
+            link.awaits_sync = False
+            connection.send(client_messages.SYNC)
+        elif kind == FLUSH:
+            connection.send(client_messages.FLUSH)
+        elif kind == SYNC:  # the server ignores it while it copies; the client will send another
+            pass
+        elif kind == TERMINATE:
+            self.close()
+        elif link.copying:
+            self.fatal(ProtocolViolation(f"unexpected message type 0x{kind:02X} during COPY from stdin"))
+        else:
+            self.inbox.append((kind, body))
+            self.inbox_bytes += len(body)
+
+    # --- cancel and close -----------------------------------------------------------------------------------
+
+    async def cancel(self) -> bool:
+        """Cancel what the session runs or waits for; False when it does neither (then nothing happens).
+
+        Returns once the cancel can hit nothing that the session runs later.
+        """
+        link = self.link
+        if link.waiting is not None and not link.waiting.done():
+            link.waiting.set_exception(
+                ShardproxyError("canceling statement due to user request", sqlstate="57014")
+            )
+            return True
+        if self.simple.fan_out is not None:
+            await self.simple.fan_out.cancel()
+            return True
+        if link.connection is not None and link.pool is not None and (link.relaying or link.in_group):
+            return await link.pool.cancel(link.connection)
+        return False
+
+    def client_is_slow(self) -> None:
+        """The client does not take bytes as fast as they come: hold the servers back, begin nothing new."""
+        self.slow = True
+        if self.simple.fan_out is not None:
+            self.simple.fan_out.pause()
+        elif self.link.connection is not None:
+            self.link.connection.pause_reading()
+
+    def client_keeps_up(self) -> None:
+        """The client takes bytes again."""
+        self.slow = False
+        if self.simple.fan_out is not None:
+            self.simple.fan_out.resume()
+        elif self.link.connection is not None:
+            self.link.connection.resume_reading()
+        if not self.busy:
+            self.pump()
+
+    def _spawn(self, work: "Coroutine[Any, Any, object]") -> None:
+        task = self.loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    _background: "set[asyncio.Task[object]]" = set()  # noqa: RUF012 - cancel requests outlive their session
+
+    def close(self) -> None:
+        """End the session: its connection is given back if nothing is open on it. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        self.inbox.clear()
+        link = self.link
+        connection, pool = link.connection, link.pool
+        if connection is not None and pool is not None:
+            if link.pinned is not None or link.relaying or link.in_group or connection.stream.owed:
+                if link.relaying:
+                    self._spawn(pool.cancel(connection))
+                link.drop("its client went away")
+            else:
+                self._spawn(effects.roll_back(link))
+        if self._task is not None:
+            self._task.cancel()
+        self.client.close()
+        self.on_closed()

@@ -1,0 +1,109 @@
+"""A session's settings: what SET made of it on the servers, and what it told the proxy. Immutable values.
+
+A server connection remembers which :class:`ServerSettings` it has; on checkout it is brought to the
+session's, in one round trip, and only when they differ. Equal settings are one object, so comparing is an
+``is``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+from shardproxy.errors import ShardproxyError
+from shardproxy.routing.route import ReadPolicy
+from shardproxy.topology.keys import Key
+
+SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
+
+
+class ServerSettings:
+    """Parameters that differ from a fresh connection's: lower-case name → (the SET that makes it so, its
+    value).
+
+    Values are interned: make them only by :meth:`of`, :meth:`changed` and :meth:`without`.
+    """
+
+    __slots__ = ("__weakref__", "changes")
+    _interned: "WeakValueDictionary[frozenset[tuple[str, tuple[str, str]]], ServerSettings]" = (
+        WeakValueDictionary()
+    )
+
+    def __init__(self, changes: Mapping[str, tuple[str, str]]) -> None:
+        self.changes = changes
+
+    @classmethod
+    def of(cls, changes: Mapping[str, tuple[str, str]]) -> "ServerSettings":
+        """The one object for these changes."""
+        key = frozenset(changes.items())
+        known = cls._interned.get(key)
+        if known is None:
+            known = cls._interned[key] = cls(dict(changes))
+        return known
+
+    def changed(self, name: str, sql: str, value: str) -> "ServerSettings":
+        """These settings after ``sql`` has set ``name``; a later SET of the same name takes its place."""
+        changes = dict(self.changes)
+        changes.pop(name, None)
+        changes[name] = (sql, value)
+        return self.of(changes)
+
+    def without(self, name: str) -> "ServerSettings":
+        """These settings after RESET of ``name``."""
+        changes = dict(self.changes)
+        changes.pop(name, None)
+        return self.of(changes)
+
+    def value(self, name: str) -> str | None:
+        """What ``name`` was set to, None when it was not."""
+        change = self.changes.get(name)
+        return None if change is None else change[1]
+
+    def script(self) -> bytes:
+        """The statements that bring any connection to these settings; each was accepted by a server
+        before.
+        """
+        return b"".join([b"RESET ALL;RESET ROLE", *(b";" + sql.encode() for sql, _ in self.changes.values())])
+
+
+NO_SETTINGS = ServerSettings.of({})
+
+
+def set_statement(name: str, value: str) -> str:
+    """SET of a start-up parameter, whose value is any text; ``standard_conforming_strings`` is always on."""
+    if not SETTING_NAME.fullmatch(name):
+        raise ShardproxyError(f'invalid configuration parameter name "{name}"', sqlstate="42602")
+    if name == "search_path":  # a list: set_config reads it as one, SET with one literal would not
+        return f"SELECT pg_catalog.set_config('search_path', {quote_literal(value)}, false)"
+    return f"SET {name} = {quote_literal(value)}"
+
+
+def quote_literal(value: str) -> str:
+    """An SQL string literal (manual, "String Constants"); the backslash has no meaning in it."""
+    if "\0" in value:
+        raise ShardproxyError('invalid byte sequence for encoding "UTF8": 0x00', sqlstate="22021")
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of a session's settings. ``tenant`` is the canonical key of ``tenant_text``, from
+    ``shardproxy.tenant``.
+    """
+
+    server: ServerSettings = NO_SETTINGS
+    tenant: Key | None = None
+    tenant_text: str | None = None
+    read: ReadPolicy = ReadPolicy.PRIMARY
+
+    def with_server(self, server: ServerSettings) -> "Settings":
+        """The same with other parameters on the servers."""
+        return replace(self, server=server)
+
+
+def parse_search_path(value: str) -> tuple[str, ...]:
+    """The schemas that ``search_path`` names (guc: a list of identifiers, folded unless quoted)."""
+    names = []
+    for quoted, plain in re.findall(r'"((?:[^"]|"")*)"|([^,\s"]+)', value):
+        names.append(quoted.replace('""', '"') if quoted else plain.lower())
+    return tuple(name for name in names if name)

@@ -1,0 +1,98 @@
+"""What all sessions of a process share. Parts are replaced as a whole on reload; a session looks them up
+for each request.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shardproxy.backend.shards import Shards
+from shardproxy.counters import Counters
+from shardproxy.routing.route import ReadPolicy
+from shardproxy.session.prepared import Descriptions
+from shardproxy.sql.isolation import Template, isolate
+from shardproxy.sql.planner import Planner
+from shardproxy.sql.statement import Statement
+from shardproxy.topology.shard_map import ShardMap
+from shardproxy.topology.tables import Sharded
+
+TEMPLATES = 2_000
+"""Isolated statements that are kept, of at most a megabyte each."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How sessions behave.
+
+    ``default_read`` is ``shardproxy.read`` of a new session; ``replica_fallback``: reads go to the primary
+    while no replica is in rotation, else they fail. ``isolate``: a session's tenant is added to every
+    statement. A group of extended-protocol messages longer than ``group_bytes`` bytes is worked on before
+    its Sync has come.
+    """
+
+    default_read: ReadPolicy = ReadPolicy.PRIMARY
+    replica_fallback: bool = True
+    isolate: bool = True
+    group_bytes: int = 256 * 1024
+
+
+class Client(Protocol):
+    """The client's side, as a session sees it."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client, in order."""
+
+    def close(self) -> None:
+        """Close after what was written has gone out."""
+
+    def pause_reading(self) -> None:
+        """Take no more requests for now."""
+
+    def resume_reading(self) -> None:
+        """Take requests again."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """See the module. ``search_path`` is the servers' default for our login; ``ready`` ParameterStatus for
+    new clients.
+
+    ``schema_changed`` asks for the schema to be read again.
+    """
+
+    options: SessionOptions
+    planner: Planner
+    shard_map: ShardMap
+    shards: Shards
+    counters: Counters
+    descriptions: Descriptions
+    parameters: Mapping[str, str]
+    search_path: tuple[str, ...]
+    schema_changed: Callable[[], None]
+    draining: bool = False
+    is_ready: bool = True
+    templates: OrderedDict[tuple[str, tuple[str, ...]], Template] = field(default_factory=OrderedDict)
+
+    def is_of_tenant_group(self, statement: Statement) -> bool:
+        """Whether ``statement`` reads or writes a table that the tenant of a session has rows of."""
+        tables = self.shard_map.tables
+        for relation in statement.relations:
+            rule = tables.rules.get(relation)
+            if isinstance(rule, Sharded) and rule.group == tables.tenant_group:
+                return True
+        return False
+
+    def template(self, sql: str, search_path: tuple[str, ...]) -> Template:
+        """The statement with places for the tenant; kept for the next time."""
+        key = (sql, search_path)
+        known = self.templates.get(key)
+        if known is None:
+            planner = self.planner
+            known = isolate(sql, schema=planner.schema, rules=planner.rules, search_path=search_path)
+            self.templates[key] = known
+            if len(self.templates) > TEMPLATES:
+                self.templates.popitem(last=False)
+        else:
+            self.templates.move_to_end(key)
+        return known

@@ -1,0 +1,175 @@
+"""The simple query protocol: one Query message, one or more statements, one ReadyForQuery.
+
+Several statements of one message are one transaction in PostgreSQL. They go to one shard as they are;
+where that cannot be, they run one after another if no effect can be half done, and are refused otherwise.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shardproxy.errors import Refused
+from shardproxy.execute.fan_out import FanOutRun
+from shardproxy.routing.parameters import LiteralValues
+from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route
+from shardproxy.session import effects, local
+from shardproxy.session.request import Request
+from shardproxy.session.transaction import Block
+from shardproxy.sql.statement import Kind, Statement
+from shardproxy.wire.client_messages import parse_query
+from shardproxy.wire.replies import NO_READY
+from shardproxy.wire.server_messages import ready_for_query
+
+if TYPE_CHECKING:
+    from shardproxy.session.session import Session
+
+ROUTED = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
+NEEDS_CARE = frozenset({Kind.DISCARD, Kind.DEALLOCATE})
+
+
+class Simple:
+    """Handles Query messages of one session. ``fan_out`` is the one that runs, for cancelling it."""
+
+    def __init__(self, session: "Session") -> None:
+        self.session = session
+        self.fan_out: FanOutRun | None = None
+
+    async def run(self, body: bytes) -> bool:
+        """One Query message. True: answered; False: its replies are on their way."""
+        session = self.session
+        text = parse_query(body)
+        planned = session.shared.planner.simple(text, session.search_path)
+        statements = planned.statements
+        request = Request(session, text, LiteralValues(planned.literals), len(statements))
+        if len(statements) == 1:
+            if not await self._one(request, statements[0]):
+                return False
+        elif not await self._several(request, statements):
+            return False
+        session.client.write(ready_for_query(session.status))
+        return True
+
+    async def _one(self, request: Request, statement: Statement, flags: int = 0) -> bool:
+        """One statement. True: answered but for ReadyForQuery; False: its replies are on their way."""
+        session = self.session
+        session.check_allowed(statement)
+        if local.is_local(session, statement):
+            session.shared.counters.proxy.local_answers += 1
+            session.client.write(local.answer(session, statement, request.sql(statement)).whole())
+            return True
+        if session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET):
+            await self._set_in_unopened_block(request, statement)
+            return True
+        if request.explains:
+            session.client.write(request.explanation(statement).whole())
+            return True
+        route = request.route(statement)
+        if isinstance(route, FanOut):
+            await self._fan_out(request, statement, route)
+            return True
+        await self._send(request, [statement], route, flags)
+        return False
+
+    async def _send(
+        self, request: Request, statements: Sequence[Statement], route: OneShard | Anywhere, flags: int
+    ) -> None:
+        """Send the statements, which follow one another in the text, to one shard."""
+        session = self.session
+        text, rewritten = request.server_text(statements)
+        await session.link.take(route)
+        for statement in statements:
+            if statement.kind in (Kind.SET, Kind.RESET) and statement.setting is not None:
+                effects.check_setting(statement.setting)
+            if statement.pins is not None:
+                session.pin(statement.pins)
+            effects.expect(session, statement)
+        opening, session.transaction.opening = session.transaction.opening, []
+        session.link.send_query(text, opening, flags, rewritten=rewritten)
+
+    async def _fan_out(self, request: Request, statement: Statement, route: FanOut) -> None:
+        session = self.session
+        session.shared.counters.proxy.fan_out += 1
+        text, _ = request.server_text([statement])
+        run = self.fan_out = FanOutRun(session.shared.shards, route, session.settings.server, session.client)
+        try:
+            await run.simple(text)
+        finally:
+            self.fan_out = None
+
+    async def _set_in_unopened_block(self, request: Request, statement: Statement) -> None:
+        """SET after BEGIN, before any shard has the block: let a server check it, and keep it for the
+        shard to come.
+        """
+        session = self.session
+        assert statement.setting is not None
+        effects.check_setting(statement.setting)
+        await session.try_out(request.sql(statement))
+        effects.change_setting(session, statement.setting)
+        session.transaction.opening.append(request.sql(statement))
+        session.client.write(local.Answer(statement.tag).whole())
+
+    # --- several statements ---------------------------------------------------------------------------------
+
+    async def _several(self, request: Request, statements: tuple[Statement, ...]) -> bool:
+        """Several statements; as :meth:`_one`."""
+        session = self.session
+        at = 0
+        while at < len(statements) and self._is_own_setting(statements[at]):
+            await self._one(request, statements[at])
+            at += 1
+        rest = statements[at:]
+        if not rest:
+            return True
+        if len(rest) == 1:
+            return await self._one(request, rest[0])
+        for statement in rest:
+            session.check_allowed(statement)
+            if self._is_own_setting(statement) or statement.kind in NEEDS_CARE:
+                if any(other.kind in ROUTED for other in rest):
+                    raise Refused(
+                        f"{statement.tag} of the proxy between other statements of one query",
+                        hint="Send it first, or as a query of its own.",
+                    )
+        if not any(statement.kind in ROUTED for statement in rest) and not session.on_server:
+            return await self._one_by_one(request, rest)
+        route = self._common_route(request, rest)
+        if route is None:
+            return await self._one_by_one(request, rest)
+        await self._send(request, rest, route, 0)
+        return False
+
+    @staticmethod
+    def _is_own_setting(statement: Statement) -> bool:
+        setting = statement.setting
+        return setting is not None and setting.name.startswith(local.PREFIX)
+
+    def _common_route(self, request: Request, statements: Sequence[Statement]) -> OneShard | Anywhere | None:
+        """Where all statements can go together; None: nowhere, but they may run one after another."""
+        common: OneShard | Anywhere | None = None
+        several = False
+        for statement in statements:
+            if statement.kind not in ROUTED:
+                continue
+            route: Route = request.route(statement, primary=True)
+            if isinstance(route, FanOut):
+                several = True
+            elif common is None or isinstance(common, Anywhere):
+                common = route
+            elif isinstance(route, OneShard) and route.shard != common.shard:
+                several = True
+        if not several:
+            return common or request.anywhere()
+        harmless = all(statement.read_only and statement.kind is Kind.QUERY for statement in statements)
+        if harmless and self.session.transaction.block is Block.NONE and not self.session.on_server:
+            return None
+        raise Refused(
+            "several statements in one query that belong to several shards: they are one transaction",
+            hint="Send them as queries of their own.",
+        )
+
+    async def _one_by_one(self, request: Request, statements: Sequence[Statement]) -> bool:
+        """Each statement as if it were a query of its own, with one ReadyForQuery at the end of all."""
+        session = self.session
+        for statement in statements:
+            if not await self._one(request, statement, NO_READY) and not await session.relay_end():
+                return True
+        return True

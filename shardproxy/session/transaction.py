@@ -1,0 +1,115 @@
+"""A session's transaction block, which exists here before it exists on a shard.
+
+BEGIN is answered by the proxy; the block is opened on a shard together with the first statement that needs
+one. Until then its statements are kept to be sent ahead of that one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from shardproxy.errors import ShardproxyError
+from shardproxy.session.settings import Settings
+from shardproxy.wire.server_messages import READY_FAILED, READY_IDLE, READY_TRANSACTION
+
+
+class Block(Enum):
+    """Where a transaction block is."""
+
+    NONE = auto()  # outside of one
+    BEGUN = auto()  # begun here, on no shard yet
+    BROKEN = auto()  # begun here, on no shard, and failed: only its end or a savepoint helps
+    OPEN = auto()  # open on the session's server connection, whose status says more
+
+
+@dataclass(frozen=True, slots=True)
+class Savepoint:
+    """A savepoint, and the settings to come back to."""
+
+    name: str
+    settings: Settings
+    committed: Settings
+
+
+class Transaction:
+    """The block of one session.
+
+    ``opening`` holds the statements to send ahead of the first one for a shard. ``before`` are the
+    settings at BEGIN, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
+    """
+
+    def __init__(self) -> None:
+        self.block = Block.NONE
+        self.opening: list[str] = []
+        self.savepoints: list[Savepoint] = []
+        self.before = Settings()
+        self.committed = Settings()
+
+    def begin(self, sql: str, settings: Settings) -> None:
+        """BEGIN outside a block."""
+        self.block = Block.BEGUN
+        self.opening = [sql]
+        self.savepoints = []
+        self.before = self.committed = settings
+
+    def opened(self, settings: Settings) -> None:
+        """A shard says that a block is open; it may have been begun by a statement that we handed on
+        whole.
+        """
+        if self.block is Block.NONE:
+            self.savepoints = []
+            self.before = self.committed = settings
+        self.block = Block.OPEN
+        self.opening = []
+
+    def end(self, *, committed: bool) -> Settings:
+        """COMMIT or ROLLBACK; returns the settings that are in force afterwards."""
+        self.block = Block.NONE
+        self.opening = []
+        self.savepoints = []
+        return self.committed if committed else self.before
+
+    def savepoint(self, name: str, settings: Settings) -> None:
+        """SAVEPOINT."""
+        self.savepoints.append(Savepoint(name, settings, self.committed))
+
+    def _find(self, name: str) -> int:
+        for i in range(len(self.savepoints) - 1, -1, -1):
+            if self.savepoints[i].name == name:
+                return i
+        raise ShardproxyError(f'savepoint "{name}" does not exist', sqlstate="3B001")
+
+    def release(self, name: str) -> None:
+        """RELEASE SAVEPOINT: forgets it and all later ones."""
+        del self.savepoints[self._find(name) :]
+
+    def rollback_to(self, name: str) -> Settings:
+        """ROLLBACK TO SAVEPOINT: the savepoint stays, later ones go; returns the settings in force at it."""
+        at = self._find(name)
+        del self.savepoints[at + 1 :]
+        self.committed = self.savepoints[at].committed
+        return self.savepoints[at].settings
+
+    def rolled_back_to(self, name: str) -> Settings:
+        """The same after a server did it; a savepoint that we did not see set leads back to the settings
+        at BEGIN.
+        """
+        try:
+            return self.rollback_to(name)
+        except ShardproxyError:
+            self.savepoints = []
+            self.committed = self.before
+            return self.before
+
+    @property
+    def status(self) -> int:
+        """The ReadyForQuery byte while no shard is involved."""
+        if self.block is Block.NONE:
+            return READY_IDLE
+        return READY_FAILED if self.block is Block.BROKEN else READY_TRANSACTION
+
+
+def aborted() -> ShardproxyError:
+    """What PostgreSQL says to a statement inside a failed block."""
+    return ShardproxyError(
+        "current transaction is aborted, commands ignored until end of transaction block", sqlstate="25P02"
+    )
