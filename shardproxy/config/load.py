@@ -111,7 +111,6 @@ class _Validation:
     def __init__(self, root: MapNode, report: Report) -> None:
         self._root = root
         self._report = report
-        self._removed: list[OptionPath] = []
 
     def run(self) -> Config | None:
         """The configuration without its unusable parts; stand-ins for what must not be missing at the top."""
@@ -121,7 +120,7 @@ class _Validation:
                 return Config.model_validate(values)
             except ValidationError as error:
                 details = error.errors(include_url=False)
-            doomed = {self._take(detail) for detail in details}
+            doomed = {self._take(detail) for detail in _innermost(details)}
             for path in sorted(doomed - {()}, key=_last_first, reverse=True):
                 self._remove(path)
             values = plain(self._root)
@@ -133,7 +132,7 @@ class _Validation:
         """Report the error unless it follows from an earlier one; returns the path to take out."""
         path: OptionPath = tuple(error["loc"])
         original = self._report.original(path)
-        if not any(gone[: len(original)] == original for gone in self._removed):
+        if not any(gone[: len(original)] == original for gone in self._report.unusable):
             self._report.mistake(path, explain(error), at_key=error["type"] == "extra_forbidden")
         return path[:-1] if error["type"] == "missing" else path
 
@@ -148,11 +147,18 @@ class _Validation:
             parent, step, gone = gone, following, child(gone, following)
         if gone is None:
             return
-        self._removed.append(gone.path)
+        self._report.unusable.append(gone.path)
         if isinstance(parent, MapNode):
             del parent.entries[str(step)]
         elif isinstance(parent, ListNode):
             del parent.items[int(step)]
+
+
+def _innermost(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the errors of a whole that has errors inside, such as a list that is short of usable items."""
+    paths = [tuple(detail["loc"]) for detail in details]
+    outer = {path[:depth] for path in paths for depth in range(len(path))}
+    return [detail for detail, path in zip(details, paths, strict=True) if path not in outer]
 
 
 def _last_first(path: OptionPath) -> tuple[tuple[int, str], ...]:

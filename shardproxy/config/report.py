@@ -8,13 +8,15 @@ class Report:
     """The mistakes and warnings found in one file so far.
 
     Paths are those of the tree ``root``, whose lists may have lost items that could not be used; every node
-    remembers the path it has in the file, and that is what is shown.
+    remembers the path it has in the file, and that is what is shown. ``unusable`` are the paths in the file of
+    what was taken out.
     """
 
     def __init__(self, file: str, root: MapNode) -> None:
         self.file = file
         self.mistakes: list[Mistake] = []
         self.warnings: list[Mistake] = []
+        self.unusable: list[OptionPath] = []
         self._root = root
 
     def mistake(self, path: OptionPath, message: str, *, at_key: bool = False) -> None:

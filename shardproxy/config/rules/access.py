@@ -29,7 +29,7 @@ def _check_users(config: Config, report: Report) -> None:
             report.mistake((*path, "name"), f"user '{user.name}' is listed twice; keep one")
         seen.add(user.name)
         given = (user.password, user.password_file, user.password_env)
-        if config.auth.method == "scram" and all(one is None for one in given):
+        if config.auth.method == "scram" and not _auth_is_unusable(report) and all(one is None for one in given):
             report.mistake(
                 path, f"user '{user.name}' has no password; add password, password_file or password_env"
             )
@@ -42,16 +42,21 @@ def _check_users(config: Config, report: Report) -> None:
                 (*path, "password"),
                 "begins like a SCRAM-SHA-256 verifier but is not one; copy pg_authid.rolpassword completely",
             )
-    if config.auth.method == "scram" and not config.auth.users:
+    if config.auth.method == "scram" and not config.auth.users and not _auth_is_unusable(report):
         report.mistake(
             ("auth", "users"),
             "nobody can log in; list users with passwords, or set auth.method: trust on a loopback listener",
         )
 
 
+def _auth_is_unusable(report: Report) -> bool:
+    """What stands under auth cannot be used, so that its default is not what the file means."""
+    return any(path[0] == "auth" for path in report.unusable)
+
+
 def _check_server_logins(config: Config, report: Report) -> None:
     without = next((shard.name for shard in config.shards if shard.user is None), None)
-    if config.server.user is None and without is not None:
+    if config.server.user is None and without is not None and ("server",) not in report.unusable:
         report.mistake(
             ("server", "user"),
             f"is missing; add the role the proxy logs in as (shard '{without}' names none)",

@@ -1,0 +1,76 @@
+"""Where ``route`` knows the schema from: a shard that is asked now, or the configuration alone."""
+
+import asyncio
+from dataclasses import dataclass
+
+from shardproxy.config import assemble
+from shardproxy.config.live.check import targets
+from shardproxy.config.live.look import FAULTS, connect, reason
+from shardproxy.config.model import Config
+from shardproxy.errors import Unavailable
+from shardproxy.monitor.schema_reader import read_schema
+from shardproxy.routing.route import Role
+from shardproxy.sql.schema import Column, Relation, Schema
+from shardproxy.topology import type_oids
+from shardproxy.topology.tables import Sharded
+
+_KEY_TYPES = {
+    "text": (type_oids.TEXT, "text"),
+    "varchar": (type_oids.VARCHAR, "character varying"),
+    "uuid": (type_oids.UUID, "uuid"),
+    "int2": (type_oids.INT2, "smallint"),
+    "int4": (type_oids.INT4, "integer"),
+    "int8": (type_oids.INT8, "bigint"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSchema:
+    """A schema and the search_path that unqualified names are looked up with."""
+
+    schema: Schema
+    search_path: tuple[str, ...]
+
+
+def ask_designated_shard(config: Config) -> KnownSchema:
+    """Read the schema from the designated shard's primary. Raises Unavailable when it cannot be read."""
+    return asyncio.run(_ask(config))
+
+
+async def _ask(config: Config) -> KnownSchema:
+    wanted = config.designated_index
+    target = next(each for each in targets(config) if each.shard == wanted and each.role is Role.PRIMARY)
+    try:
+        connection = await connect(target)
+        try:
+            await connection.execute("RESET search_path")
+            path = await connection.fetchval("SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]")
+            return KnownSchema(await read_schema(connection), tuple(path))
+        finally:
+            connection.terminate()
+    except FAULTS as fault:
+        raise Unavailable(
+            f"cannot read the schema from shard '{target.name}' ({target.address}): {reason(fault)}",
+            hint="Start it, or give --offline to route by the configuration alone.",
+        ) from None
+
+
+def from_configuration(config: Config) -> KnownSchema:
+    """What the configuration says: its tables, each with nothing but its key; no functions, no views."""
+    rules = assemble.table_rules(config)
+    relations = {
+        name: Relation(
+            schema=name[0],
+            name=name[1],
+            kind="r",
+            columns=(_key_column(config, rule),) if isinstance(rule, Sharded) else (),
+        )
+        for name, rule in rules.rules.items()
+    }
+    schemas = frozenset({"public", *(schema for schema, _ in relations)})
+    return KnownSchema(Schema(relations, {}, frozenset(), schemas), ("public",))
+
+
+def _key_column(config: Config, rule: Sharded) -> Column:
+    oid, type_name = _KEY_TYPES[config.groups[rule.group].type]
+    return Column(rule.key, oid, type_name)

@@ -1,0 +1,53 @@
+"""Looks at every server at once, and reports what does not fit the configuration."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+from shardproxy.config import assemble
+from shardproxy.config.live.look import Look, Target, look
+from shardproxy.config.live.servers import judge_servers
+from shardproxy.config.live.tables import judge_tables
+from shardproxy.config.model import Address, Config
+from shardproxy.config.report import Report
+from shardproxy.routing.route import Role
+
+CONNECTIONS: Final = 32
+"""Most servers that are looked at at once."""
+
+
+async def check_live(config: Config, report: Report) -> tuple[Look, ...]:
+    """Add to ``report`` all that is wrong between a checked configuration and its servers; what was seen.
+
+    Only reads. Takes as long as the slowest server, or the largest table: misplaced rows are counted.
+    """
+    shard_map = assemble.shard_map(config)
+    slots = asyncio.Semaphore(CONNECTIONS)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(look(target, shard_map, slots)) for target in targets(config)]
+    looks = tuple(task.result() for task in tasks)
+    judge_servers(looks, report)
+    primaries = [seen for seen in looks if seen.target.role is Role.PRIMARY]
+    judge_tables(config, shard_map, primaries, report)
+    return looks
+
+
+def targets(config: Config) -> Iterator[Target]:
+    """Every server of the configuration, each shard's primary first."""
+    timeout = config.timeouts.server_connect + config.timeouts.server_login
+
+    def target(shard: int, role: Role, address: Address, *place: str | int) -> Target:
+        return Target(
+            shard=shard,
+            name=config.shards[shard].name,
+            role=role,
+            path=("shards", shard, *place),
+            address=assemble.server_address(address),
+            login=assemble.login(config, config.shards[shard]),
+            timeout=timeout,
+        )
+
+    for i, shard in enumerate(config.shards):
+        yield target(i, Role.PRIMARY, shard.primary, "primary")
+        for j, replica in enumerate(shard.replicas):
+            yield target(i, Role.REPLICA, replica, "replicas", j)

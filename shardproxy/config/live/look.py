@@ -1,0 +1,174 @@
+"""What one server says of itself. Nothing is judged here, and nothing is written on the server."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+
+from shardproxy.backend.server import Address, Login
+from shardproxy.config.mistakes import OptionPath
+from shardproxy.monitor.schema_reader import read_schema
+from shardproxy.monitor.sql_files import sql
+from shardproxy.routing.route import Role
+from shardproxy.sql.schema import Schema
+from shardproxy.topology.keys import family_of
+from shardproxy.topology.ownership import ownership_check
+from shardproxy.topology.shard_map import ShardMap
+from shardproxy.topology.tables import RelationName, Sharded
+
+APPLICATION_NAME: Final = "shardproxy check"
+FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a server or the network does; TimeoutError is an OSError."""
+
+COUNT_TIMEOUT: Final = 600.0
+"""Seconds that counting the misplaced rows of one table may take; it reads the whole table."""
+
+_FACTS: Final = """
+SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
+       pg_catalog.current_setting('server_version') AS version_text,
+       pg_catalog.current_setting('server_encoding') AS encoding,
+       pg_catalog.pg_is_in_recovery() AS in_recovery
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One server to look at. ``shard`` is its index; ``path`` is where the configuration names it."""
+
+    shard: int
+    name: str
+    role: Role
+    path: OptionPath
+    address: Address
+    login: Login
+    timeout: float  # seconds, for the connection and for each short answer
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """Rows of one table on a shard that does not own them; ``failure``: why they are not counted."""
+
+    rows: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One server's answers. ``failure``: why there are none, or not all; what came before it is filled in.
+
+    ``system_identifier`` is None when the role may not read it. ``schema`` and ``misplaced`` are a primary's.
+    """
+
+    target: Target
+    failure: str | None = None
+    version: int = 0
+    version_text: str = ""
+    encoding: str = ""
+    in_recovery: bool = False
+    system_identifier: int | None = None
+    schema: Schema | None = None
+    misplaced: Mapping[RelationName, Misplaced] = field(default_factory=dict)
+
+
+async def look(target: Target, shard_map: ShardMap, slots: asyncio.Semaphore) -> Look:
+    """Ask one server; what it or the network does is never raised. ``slots`` bounds the connections."""
+    async with slots:
+        try:
+            connection = await connect(target)
+        except FAULTS as fault:
+            return Look(target, failure=reason(fault))
+        try:
+            return await _ask(connection, target, shard_map)
+        except FAULTS as fault:
+            return Look(target, failure=reason(fault))
+        finally:
+            connection.terminate()
+
+
+async def connect(target: Target) -> asyncpg.Connection:
+    """A read-only connection, whatever the environment says: no PGPASSWORD, no .pgpass, no search_path."""
+    login = target.login
+    return await asyncpg.connect(
+        host=target.address.host,
+        port=target.address.port,
+        user=login.user,
+        database=login.database,
+        # Not None, for which asyncpg would look into the environment and into files.
+        password=login.password.reveal() if login.password is not None else "",
+        ssl=False,
+        timeout=target.timeout,
+        command_timeout=target.timeout,
+        target_session_attrs="any",
+        server_settings={
+            "application_name": APPLICATION_NAME,
+            "search_path": "pg_catalog",
+            "default_transaction_read_only": "on",
+        },
+    )
+
+
+async def _ask(connection: asyncpg.Connection, target: Target, shard_map: ShardMap) -> Look:
+    facts = await connection.fetchrow(_FACTS)
+    identifier: int | None = None
+    if await connection.fetchval(sql("may_identify")):
+        identifier = await connection.fetchval(sql("identify"))
+    schema: Schema | None = None
+    misplaced: dict[RelationName, Misplaced] = {}
+    if target.role is Role.PRIMARY:
+        schema = await read_schema(connection)
+        misplaced = await _misplaced_rows(connection, schema, target.shard, shard_map)
+    return Look(target, None, **dict(facts), system_identifier=identifier, schema=schema, misplaced=misplaced)
+
+
+async def _misplaced_rows(
+    connection: asyncpg.Connection, schema: Schema, shard: int, shard_map: ShardMap
+) -> dict[RelationName, Misplaced]:
+    counts: dict[RelationName, Misplaced] = {}
+    for name, rule in shard_map.tables.rules.items():
+        if not isinstance(rule, Sharded) or not _has_key(schema, name, rule, shard_map):
+            continue
+        try:
+            counts[name] = Misplaced(await _count(connection, name, rule, shard, shard_map))
+        except (TimeoutError, asyncpg.PostgresError) as fault:
+            counts[name] = Misplaced(failure=reason(fault))
+            if connection.is_closed():
+                raise
+    return counts
+
+
+def _has_key(schema: Schema, name: RelationName, rule: Sharded, shard_map: ShardMap) -> bool:
+    relation = schema.relations.get(name)
+    column = relation.column(rule.key) if relation is not None else None
+    return column is not None and family_of(column.type_oid) is shard_map.tables.groups[rule.group]
+
+
+async def _count(
+    connection: asyncpg.Connection, name: RelationName, rule: Sharded, shard: int, shard_map: ShardMap
+) -> int:
+    family = shard_map.tables.groups[rule.group]
+    owned = ownership_check(shard_map, shard, rule.group, family, quoted(rule.key))
+    table = f"{quoted(name[0])}.{quoted(name[1])}"
+    # Names are quoted as identifiers, values come from the shard map only. With row_security off, a policy
+    # that would hide rows is an error and not a wrong count.
+    async with connection.transaction(readonly=True):
+        await connection.execute("SET LOCAL row_security = off")
+        statement = f"SELECT pg_catalog.count(*) FROM {table} WHERE NOT {owned}"  # noqa: S608
+        count: int = await connection.fetchval(statement, timeout=COUNT_TIMEOUT)
+        return count
+
+
+def quoted(name: str) -> str:
+    """``name`` as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def reason(fault: Exception) -> str:
+    """What happened, in one line."""
+    if isinstance(fault, TimeoutError):
+        return "no answer in time"
+    if isinstance(fault, OSError):
+        return fault.strerror or "the connection failed"
+    lines = str(fault).splitlines()
+    return lines[0] if lines else type(fault).__name__
