@@ -85,6 +85,8 @@ def test_a_primary_of_another_cluster_does_not_count_however_high_its_timeline()
     shard.seen(P, primary(), 1.0)
     shard.seen(R1, primary(timeline=9, identifier=8), 1.0)
     assert shard.primary == P
+    shard.lost(P, "gone", 2.0)
+    assert shard.primary is None
 
 
 def test_servers_that_hide_their_identifier_are_taken_for_ours() -> None:
@@ -132,6 +134,7 @@ def test_positions_of_one_primary_do_not_measure_the_replicas_of_the_next() -> N
     shard.lost(P, "gone", 2.0)
     shard.seen(R1, primary(timeline=2, written=500), 3.0)
     assert shard.seen(R2, replica(replayed=500), 3.0).lag_bytes == 0
+    assert shard.seen(R2, replica(replayed=400), 4.0).lag_seconds == 1.0
 
 
 def test_since_is_the_time_of_the_last_change_of_anything_but_lag() -> None:
