@@ -49,7 +49,7 @@ def stages(text: str) -> list[Stage]:
 
 
 def ignored(patterns: list[str], path: PurePosixPath) -> bool:
-    """Whether .dockerignore leaves out ``path``, relative to the context: the last pattern that matches decides."""
+    """Whether .dockerignore leaves out ``path`` (relative to the context): the last match decides."""
     result = False
     for pattern in patterns:
         exception = pattern.startswith("!")
