@@ -68,5 +68,7 @@ def _admit_empty(option: JsonSchemaValue) -> None:
     reference = option.pop("$ref", None)
     if reference is not None:
         option["anyOf"] = [{"$ref": reference}, {"type": "null"}]
+    elif "anyOf" in option:
+        option["anyOf"].append({"type": "null"})
     elif isinstance(option.get("type"), str):
         option["type"] = [option["type"], "null"]
