@@ -12,6 +12,7 @@ import pytest
 from shardproxy.demo.postgres import Install, Run, Server
 from tests.support import cluster as clusters
 from tests.support import docker
+from tests.support.proxy import Proxy
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,3 +74,10 @@ def new_server(run: Run) -> Callable[..., Server]:
         return Server.create(run, name, **options).start()  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def proxy(cluster: clusters.Cluster) -> Iterator[Proxy]:
+    """The proxy in front of ``cluster``, shared by tests that leave it as it was; ``proxy.dsn()``."""
+    with Proxy(cluster.config()) as proxy:
+        yield proxy
