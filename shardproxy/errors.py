@@ -1,6 +1,7 @@
 """The errors of the proxy: one root; SQLSTATE, whose fault it is, detail and hint, in PostgreSQL's wording.
 
-Appendix A of the manual lists the SQLSTATE codes. Every error a client sees is one of these or PostgreSQL's own.
+Appendix A of the manual lists the SQLSTATE codes. Every error a client sees is one of these or
+PostgreSQL's own.
 """
 
 from enum import StrEnum
@@ -61,7 +62,8 @@ class StatementError(ShardproxyError):
 class Refused(ShardproxyError):
     """The statement is understood and deliberately not run, before any shard was touched (0A000).
 
-    ``construct`` names what is refused in the user's words, for example ``"GROUP BY without the sharding key"``.
+    ``construct`` names what is refused in the user's words, for example ``"GROUP BY without the sharding
+    key"``.
     """
 
     sqlstate = "0A000"
@@ -102,6 +104,8 @@ class LoginFailed(ShardproxyError):
 
 
 class ConfigError(ShardproxyError):
-    """The configuration cannot be used; the message lists every mistake, one ``file:line:column: key: what`` a line."""
+    """The configuration cannot be used; the message lists every mistake, one ``file:line:column: key:
+    what`` a line.
+    """
 
     sqlstate = "F0000"

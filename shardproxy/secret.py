@@ -6,7 +6,8 @@ HIDDEN: Final = "********"
 
 
 class Secret:
-    """A password or key. ``str``, ``repr``, f-strings and logging show stars; only :meth:`reveal` shows the value.
+    """A password or key. ``str``, ``repr``, f-strings and logging show stars; only :meth:`reveal` shows
+    the value.
 
     Equality works (so that a reload can see whether a password changed); pickling is refused.
     """

@@ -85,7 +85,7 @@ async def learn(connection: ServerConnection, name: bytes, text: bytes, oids: tu
     """Prepare ``text`` under ``name`` and learn its parameters and columns."""
     learned = Learn()
     messages = (
-        client_messages.parse(name, text, oids) + client_messages.describe("S", name) + client_messages.SYNC
+        client_messages.parse(name, text, oids) + client_messages.describe(b"S", name) + client_messages.SYNC
     )
     connection.prepared[name] = None
     await ask(connection, messages, Prepare(name), learned, SYNC | DROP)

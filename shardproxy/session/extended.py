@@ -243,7 +243,7 @@ class Extended:
         if isinstance(found, FanOut):
             portal.fan_out, portal.bind = (
                 found,
-                client_messages.message(b"B", client_messages.rename_statement(body, name)),
+                client_messages.rename_statement(body, name),
             )
             portal.name, portal.text, portal.result_formats = name, text, result_formats
             if session.link.in_group:
@@ -260,8 +260,7 @@ class Extended:
         self._open_block(connection)
         self.out.append(connection.prepare(name, text, prepared.oids))
         connection.stream.promise(BIND)
-        renamed = client_messages.rename_statement(body, name)
-        self.out.append(client_messages.message(b"B", renamed))
+        self.out.append(client_messages.rename_statement(body, name))
 
     def _enter_group(self, connection: ServerConnection) -> None:
         link = self.session.link

@@ -1,4 +1,6 @@
-"""What the proxy knows of the schema on the shards: relations, columns, functions. Values only; ``monitor`` reads them."""
+"""What the proxy knows of the schema on the shards: relations, columns, functions. Values only;
+``monitor`` reads them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +10,9 @@ from shardproxy.topology.tables import RelationName
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. ``type_oid`` is pg_attribute.atttypid; ``deterministic`` is its collation's (True when it has none)."""
+    """One column. ``type_oid`` is pg_attribute.atttypid; ``deterministic`` is its collation's (True when
+    it has none).
+    """
 
     name: str
     type_oid: int
@@ -22,8 +26,9 @@ class Column:
 class Relation:
     """One row of pg_class that a statement can name.
 
-    ``kind`` is pg_class.relkind ('r', 'p', 'v', 'm', 'f', 'S'). ``definition`` is pg_get_viewdef of a view, taken with
-    an empty search_path so that every name in it is qualified. ``parents`` are those of pg_inherits (partitions too).
+    ``kind`` is pg_class.relkind ('r', 'p', 'v', 'm', 'f', 'S'). ``definition`` is pg_get_viewdef of a
+    view, taken with an empty search_path so that every name in it is qualified. ``parents`` are those of
+    pg_inherits (partitions too).
     """
 
     schema: str
@@ -44,7 +49,9 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One row of pg_proc. ``volatility`` is provolatile ('i', 's', 'v'); ``kind`` is prokind ('f', 'a', 'w', 'p')."""
+    """One row of pg_proc. ``volatility`` is provolatile ('i', 's', 'v'); ``kind`` is prokind ('f', 'a',
+    'w', 'p').
+    """
 
     schema: str
     name: str
@@ -59,9 +66,9 @@ class Function:
 class Schema:
     """The schema all shards share, as of one reading. ``functions`` is keyed by bare name, over all schemas.
 
-    ``relations`` has the user's relations; system catalogs (pg_catalog, information_schema, pg_toast) are not
-    listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version`` changes with every
-    reading that found a difference, so that caches can key on it.
+    ``relations`` has the user's relations; system catalogs (pg_catalog, information_schema, pg_toast) are
+    not listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version``
+    changes with every reading that found a difference, so that caches can key on it.
     """
 
     relations: Mapping[RelationName, Relation]

@@ -1,4 +1,5 @@
-"""What a statement is: the immutable plan that analysis makes once per statement shape and everything else reads.
+"""What a statement is: the immutable plan that analysis makes once per statement shape and everything else
+reads.
 
 It holds no epoch and no shard number, so a new shard map never invalidates it; ``routing`` joins the two.
 """
@@ -44,14 +45,18 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A key that analysis evaluated; only in plans cached by exact text. None is SQL NULL: it equals nothing."""
+    """A key that analysis evaluated; only in plans cached by exact text. None is SQL NULL: it equals
+    nothing.
+    """
 
     key: Key | None
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """The key is the folded literal at ``place`` (from 0) of a simple query; ``negative``: a minus sign precedes it."""
+    """The key is the folded literal at ``place`` (from 0) of a simple query; ``negative``: a minus sign
+    precedes it.
+    """
 
     place: int
     negative: bool = False
@@ -70,18 +75,25 @@ KeySource = Constant | Literal | Parameter
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """One equivalence class that binds sharded relations: its rows have one of these keys. Empty sources: no row can match."""
+    """One equivalence class that binds sharded relations: its rows have one of these keys. Empty sources:
+    no row can match.
+
+    ``max_length``: the key is stored in a varchar(n) column, and assignment cuts trailing blanks off a
+    longer value: a key of more than so many characters must be refused. None: there is no such limit.
+    """
 
     group: str
     family: KeyFamily
     sources: tuple[KeySource, ...]
+    max_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
     """SET/RESET of one parameter. ``value`` is the text SHOW would print, None for RESET or DEFAULT.
 
-    ``name`` is lower case; for RESET ALL it is "all". ``sql`` is this one statement, to be replayed on another connection.
+    ``name`` is lower case; for RESET ALL it is "all". ``sql`` is this one statement, to be replayed on
+    another connection.
     """
 
     name: str
@@ -94,13 +106,13 @@ class SettingChange:
 class Statement:
     """The plan of one statement. See each enum for what its members promise.
 
-    ``fan_out``: when the keys do not land on one shard (or there are none), running the same text on each concerned
-    shard and concatenating the rows is exactly PostgreSQL's answer. ``refusal``: what to say when the statement
-    reaches several shards and ``fan_out`` is False, or always when reach is REFUSED. ``read_only``: provably no
-    effect and no volatile function, so a replica may answer. ``pins``: why the session needs its own server
-    connection from now on, None when it does not. ``isolated``: the statement has sharded relations that
-    ``tenant_isolation`` can bind by rewriting. ``foldable``: the plan holds for every statement that has the same
-    folded text; False when analysis looked at the value of a constant.
+    ``fan_out``: when the keys do not land on one shard (or there are none), running the same text on each
+    concerned shard and concatenating the rows is exactly PostgreSQL's answer. ``refusal``: what to say
+    when the statement reaches several shards and ``fan_out`` is False, or always when reach is REFUSED.
+    ``read_only``: provably no effect and no volatile function, so a replica may answer. ``pins``: why the
+    session needs its own server connection from now on, None when it does not. ``isolated``: the statement
+    has sharded relations that ``tenant_isolation`` can bind by rewriting. ``foldable``: the plan holds for
+    every statement that has the same folded text; False when analysis looked at the value of a constant.
     ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
     """
 
