@@ -36,10 +36,14 @@ FOLDED = [
     ("select $1, $2::int", "select $1, $2::int", []),
     ("select 1, 2147483647, 007", "select ⟨i, ⟨i, ⟨i", ["1", "2147483647", "007"]),
     ("select 2147483648, 9223372036854775807", "select ⟨l, ⟨l", ["2147483648", "9223372036854775807"]),
-    ("select 1.5, .5, 5., 1e3, 1.e-3, 2E+1", "select " + ", ".join(["⟨n"] * 6), ["1.5", ".5", "5.", "1e3", "1.e-3", "2E+1"]),
+    (
+        "select 1.5, .5, 5., 1e3, 1.e-3, 2E+1",
+        "select " + ", ".join(["⟨n"] * 6),
+        ["1.5", ".5", "5.", "1e3", "1.e-3", "2E+1"],
+    ),
     ("select -5, a-5, a - -5, @-5", "select -⟨i, a-⟨i, a - -⟨i, @-⟨i", ["5", "5", "5", "5"]),
     ("select a1, x2y from t3", "select a1, x2y from t3", []),
-    ('select "a''1", "b""2" from "3"', 'select "a''1", "b""2" from "3"', []),
+    ('select "a1", "b""2" from "3"', 'select "a1", "b""2" from "3"', []),
     ("select a /* 1 /* 'x' */ 2 */ + 3 -- 'y'\n, 4", "select a   + ⟨i  \n, ⟨i", ["3", "4"]),
     ("select a*/**/b", "select a* b", []),
     ("select 1+/*x*/2, 1--3\n+4", "select ⟨i+ ⟨i, ⟨i \n+⟨i", ["1", "2", "1", "4"]),
@@ -51,7 +55,7 @@ FOLDED = [
     ("select a from t order by 1", "select a from t order by 1", []),
     ("select 'é', 'ü' from ä", "select ⟨s, ⟨s from ä", ["é", "ü"]),
     ("InSeRt into t values (1)", "InSeRt into t values (⟨i)", ["1"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "shape", "literals"), FOLDED, ids=[case[0] for case in FOLDED])
@@ -139,8 +143,27 @@ def test_a_minus_is_remembered_where_the_grammar_may_find_the_constant(lexer: Mo
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "head",
-    ["'", "''", "$$", "$a$", '"', "/*", "*/*", "--", "(", "1", "1.", "e'\\", "E'''", "$", "$a", "-", "1,", "'a' "],
-)  # fmt: skip
+    [
+        "'",
+        "''",
+        "$$",
+        "$a$",
+        '"',
+        "/*",
+        "*/*",
+        "--",
+        "(",
+        "1",
+        "1.",
+        "e'\\",
+        "E'''",
+        "$",
+        "$a",
+        "-",
+        "1,",
+        "'a' ",
+    ],
+)
 def test_a_hostile_megabyte_takes_linear_time(lexer: ModuleType, head: str) -> None:
     text = "select " + head * ((100_000 if lexer.__name__.startswith("pure") else 1_000_000) // len(head))
     folded = lexer.fold(text.encode())
@@ -167,7 +190,9 @@ KINDS = {"i": "ival", "l": "fval", "n": "fval", "s": "sval"}
 
 
 def mistakes(lexer: ModuleType, text: str, missing: bool = True) -> list[str]:
-    """Where the lexer says there is a literal and the grammar found another constant, or (``missing``) none."""
+    """Where the lexer says there is a literal and the grammar found another constant, or (``missing``)
+    none.
+    """
     folded = lexer.fold(text.encode())
     if folded is None:
         return []
@@ -232,12 +257,27 @@ WORDS = [
 TRIVIA = [" ", " ", "\n", "\t", "/* c */", "-- c\n", "/*/**/*/", ""]
 LITERALS = st.one_of(
     st.sampled_from(
-        ["'a'", "''", "'it''s'", "E'\\n'", "e'a''b\\x41'", "$$q$$", "$t$ $$ $t$", "'é'", "'\n'", "1", "0", "42"]
+        [
+            "'a'",
+            "''",
+            "'it''s'",
+            "E'\\n'",
+            "e'a''b\\x41'",
+            "$$q$$",
+            "$t$ $$ $t$",
+            "'é'",
+            "'\n'",
+            "1",
+            "0",
+            "42",
+        ]
     ),
-    st.sampled_from(["2147483648", "1.5", ".5", "1.", "1e5", "1.5E-3", "0x1F", "1_0", "b'1'", "$1", '"q"', "U&'a'"]),
+    st.sampled_from(
+        ["2147483648", "1.5", ".5", "1.", "1e5", "1.5E-3", "0x1F", "1_0", "b'1'", "$1", '"q"', "U&'a'"]
+    ),
     st.integers(0, 2**65).map(str),
     st.text("ab'\\\n $-/*é", max_size=6).map(lambda value: "'" + value.replace("'", "''") + "'"),
-)  # fmt: skip
+)
 TOKENS = st.lists(
     st.tuples(st.one_of(st.sampled_from(WORDS), LITERALS), st.sampled_from(TRIVIA)).map("".join), max_size=12
 )
@@ -257,15 +297,19 @@ def test_what_the_grammar_accepts_is_folded_to_its_constants(tokens: list[str]) 
 EXPRESSIONS = st.recursive(
     st.one_of(LITERALS, st.sampled_from(["a", "t.b", "null", "true", "$1"])),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["=", "<", "+", "-", "- -", "||", "-/*x*/", "and", "@-"]), inner).map(" ".join),
+        st.tuples(
+            inner, st.sampled_from(["=", "<", "+", "-", "- -", "||", "-/*x*/", "and", "@-"]), inner
+        ).map(" ".join),
         st.tuples(st.sampled_from(["-", "- ", "--x\n-", "+", "not ", "float ", "date "]), inner).map("".join),
-        st.tuples(inner, st.sampled_from(["::int", "::text", "::float(10)", "::varchar(3)", "::int[3]", " is null"])).map("".join),
+        st.tuples(
+            inner, st.sampled_from(["::int", "::text", "::float(10)", "::varchar(3)", "::int[3]", " is null"])
+        ).map("".join),
         st.lists(inner, min_size=1, max_size=3).map(lambda items: f"a in ({', '.join(items)})"),
         inner.map(lambda item: f"f({item})"),
         inner.map(lambda item: f"({item})"),
     ),
     max_leaves=5,
-)  # fmt: skip
+)
 STATEMENTS = st.one_of(
     st.builds("select {} from t where {} limit 5".format, EXPRESSIONS, EXPRESSIONS),
     st.builds("insert into t values ({}, {})".format, EXPRESSIONS, EXPRESSIONS),
@@ -282,6 +326,13 @@ def test_constants_of_whole_statements(text: str) -> None:
         assert mistakes(leaf, text, missing=False) == []
     except StatementError:
         return
+
+
+def _is_proven(leaf: ModuleType, text: str) -> bool:
+    try:
+        return not mistakes(leaf, text)
+    except StatementError:
+        return True
 
 
 def without_constants(text: str, folded: Any) -> bytes:
@@ -324,7 +375,7 @@ OTHERS = {
 def test_texts_of_one_shape_have_one_tree_apart_from_the_literals(text: str, chance: random.Random) -> None:
     leaf = builds.pure("shardproxy.sql.lexer")
     folded = leaf.fold(text.encode())
-    if folded is None or "float(" in text or "int[" in text:
+    if folded is None or not _is_proven(leaf, text):
         return
     pieces = re.split(b"\0(.)", folded.shape)
     other = b"".join(
