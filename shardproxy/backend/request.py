@@ -5,7 +5,7 @@ import asyncio
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.errors import Blame, ShardproxyError
 from shardproxy.wire import client_messages
-from shardproxy.wire.replies import DROP, QUERY, SYNC, Learn, Prepare
+from shardproxy.wire.replies import DROP, QUERY, SYNC, Learn
 from shardproxy.wire.server_messages import parse_error
 
 
@@ -84,9 +84,10 @@ async def command(connection: ServerConnection, sql: bytes) -> None:
 async def learn(connection: ServerConnection, name: bytes, text: bytes, oids: tuple[int, ...]) -> Learn:
     """Prepare ``text`` under ``name`` and learn its parameters and columns."""
     learned = Learn()
-    messages = (
-        client_messages.parse(name, text, oids) + client_messages.describe(b"S", name) + client_messages.SYNC
-    )
-    connection.prepared[name] = None
-    await ask(connection, messages, Prepare(name), learned, SYNC | DROP)
+    messages = client_messages.describe(b"S", name) + client_messages.SYNC
+    if name in connection.prepared:
+        await ask(connection, messages, learned, SYNC | DROP)
+        return learned
+    prepare = connection.prepare(name, text, oids)
+    await ask(connection, prepare + messages, learned, SYNC | DROP)
     return learned

@@ -180,9 +180,6 @@ class Extended:
             return await self._ask_in_group(link.connection, prepared)
         connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
         try:
-            if name in connection.prepared:  # known here, but not what the server said of it
-                connection.prepared.pop(name)
-                name += b"_"
             return await learn(connection, name, text, oids)
         finally:
             link.give_back()
