@@ -36,7 +36,12 @@ class Request:
         self._decoded: str | None = None
         self.settings = session.settings
         self.explains = False
-        if text[:2] == b"/*":
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over the session's settings: a statement of the text may have changed them."""
+        self.settings = self.session.settings
+        if self.text[:2] == b"/*":
             self._read_hints()
 
     def _read_hints(self) -> None:

@@ -115,6 +115,7 @@ class Simple:
         at = 0
         while at < len(statements) and self._is_own_setting(statements[at]):
             await self._one(request, statements[at])
+            request.refresh()
             at += 1
         rest = statements[at:]
         if not rest:
