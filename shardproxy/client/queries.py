@@ -139,10 +139,9 @@ class Queries(ABC):
                 return str(tag)
 
     async def route(self, sql: str, *args: Any, timeout: float | None = None) -> RouteDecision:
-        """Where this statement would go, and why; it is not run.
+        """Where this statement would go, and why, or why it would be refused; it is not run.
 
-        A statement that would be refused raises Refused here as well. Raises NotShardproxy when the server is
-        not the proxy.
+        Raises NotShardproxy when the server is not the proxy.
         """
         async with self._borrow() as connection:
             with translated():

@@ -1,5 +1,6 @@
 """The proxy's explanation of where a statement would go, and why."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +10,9 @@ from shardproxy.client.errors import NotShardproxy
 EXPLAIN_COMMENT: Final = "/* shardproxy.explain */ "
 """Leads a statement that the proxy answers with one row (``COLUMNS``, all text) in place of running it."""
 
+_BETWEEN_KEYS: Final = re.compile(r"(?<=\)), ")
+"""Each key ends with its bucket in brackets; its text may itself contain a comma."""
+
 COLUMNS: Final = ("shards", "role", "reason", "keys")
 
 
@@ -16,8 +20,10 @@ COLUMNS: Final = ("shards", "role", "reason", "keys")
 class RouteDecision:
     """Where a statement would go.
 
-    ``shards`` are names in the order of the configuration; ``role`` is ``"primary"`` or ``"replica"``;
-    ``reason`` is a sentence; ``keys`` are the sharding keys that decided it, as text, none when no key did.
+    ``shards`` are names in the order of the configuration, none when the statement would be refused;
+    ``role`` is ``"primary"`` or ``"replica"``, empty when refused; ``reason`` is a sentence, the
+    refusal's when refused; ``keys`` are the sharding keys that decided it, such as ``"tenant=acme (bucket
+    1234)"``, none when no key did.
     """
 
     shards: tuple[str, ...]
@@ -25,7 +31,14 @@ class RouteDecision:
     reason: str
     keys: tuple[str, ...]
 
+    @property
+    def refused(self) -> bool:
+        """Whether running the statement would raise Refused."""
+        return not self.shards
+
     def __str__(self) -> str:
+        if self.refused:
+            return self.reason
         keys = f" for {', '.join(self.keys)}" if self.keys else ""
         return f"{', '.join(self.shards)} ({self.role}){keys}: {self.reason}"
 
@@ -42,8 +55,10 @@ async def explain(
     if tuple(attribute.name for attribute in prepared.get_attributes()) != COLUMNS:
         raise NotShardproxy("route() needs shardproxy: this server does not explain routes")
     row = await prepared.fetchrow(*args, timeout=timeout)
-    return RouteDecision(_names(row["shards"]), row["role"], row["reason"], _names(row["keys"]))
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    shards, keys = row["shards"] or "", row["keys"] or ""
+    return RouteDecision(
+        shards=tuple(filter(None, shards.split(", "))),
+        role=row["role"] or "",
+        reason=row["reason"] or "",
+        keys=tuple(filter(None, _BETWEEN_KEYS.split(keys))),
+    )

@@ -27,6 +27,12 @@ def test_a_bench_runs_from_the_servers_start_to_the_json(install: Install, tmp_p
         assert summaries["pgbouncer"]["ratio"] > 0
 
 
+def test_the_sidecar_is_measured(install: Install, tmp_path: Path) -> None:
+    summaries = measured(install, tmp_path, "direct", "shardproxy")
+    assert summaries["shardproxy"]["tps"] > 0
+    assert summaries["shardproxy"]["cpu_us"] > 0
+
+
 def test_a_missing_pgbouncer_is_skipped_with_the_reason(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
