@@ -53,6 +53,9 @@ def disorder(tmp_path: Path) -> Path:
         "shardproxy/admin/metrics.py": "import prometheus_client\n",
         "shardproxy/wire/lonely.py": "def f() -> None: ...\n",
         "shardproxy/wire/values.py": "class Message: ...\n",
+        "shardproxy/sql/analysis/__init__.py": "",
+        "shardproxy/sql/analysis/keys.py": "def f() -> None: ...\n",
+        "tests/sql/test_analysis_keys.py": "",
         "shardproxy/wire/frames.py": "def f() -> None: ...\n",
         "tests/wire/test_frames.py": "",
         "shardproxy/client/pool.py": "import json\nimport asyncpg.pool\nfrom shardproxy.errors import X\n",
@@ -74,6 +77,15 @@ def test_each_rule_notices_a_house_that_breaks_it(disorder: Path) -> None:
     for rule, where in found.items():
         broken = getattr(house, rule)(disorder)
         assert [sentence.split(" ")[0] for sentence in broken] == [where]
+
+
+def test_a_package_inside_a_package_is_tested_as_one(disorder: Path) -> None:
+    (disorder / "tests/sql/test_analysis_keys.py").unlink()
+    assert "shardproxy/sql/analysis" in listed(house.untested_modules(disorder))
+    folder = disorder / "tests/sql/analysis"
+    folder.mkdir()
+    (folder / "test_keys.py").touch()
+    assert "shardproxy/sql/analysis" not in listed(house.untested_modules(disorder))
 
 
 def test_a_build_older_than_its_source_is_noticed(disorder: Path) -> None:
