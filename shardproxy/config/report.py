@@ -8,8 +8,8 @@ class Report:
     """The mistakes and warnings found in one file so far.
 
     Paths are those of the tree ``root``, whose lists may have lost items that could not be used; every node
-    remembers the path it has in the file, and that is what is shown. ``unusable`` are the paths in the file of
-    what was taken out.
+    remembers the path it has in the file, and that is what is shown. ``unusable`` are the paths in the file
+    of what was taken out.
     """
 
     def __init__(self, file: str, root: MapNode) -> None:

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+from shardproxy.backend.shards import ServerSpec
 from shardproxy.config import assemble
 from shardproxy.config.live.look import Look, Target, look
 from shardproxy.config.live.servers import judge_servers
 from shardproxy.config.live.tables import judge_tables
-from shardproxy.config.model import Address, Config
+from shardproxy.config.model import Config
 from shardproxy.config.report import Report
 from shardproxy.routing.route import Role
 
@@ -36,18 +37,11 @@ def targets(config: Config) -> Iterator[Target]:
     """Every server of the configuration, each shard's primary first."""
     timeout = config.timeouts.server_connect + config.timeouts.server_login
 
-    def target(shard: int, role: Role, address: Address, *place: str | int) -> Target:
-        return Target(
-            shard=shard,
-            name=config.shards[shard].name,
-            role=role,
-            path=("shards", shard, *place),
-            address=assemble.server_address(address),
-            login=assemble.login(config, config.shards[shard]),
-            timeout=timeout,
-        )
+    def target(shard: int, role: Role, server: ServerSpec, *place: str | int) -> Target:
+        path = ("shards", shard, *place)
+        return Target(shard, config.shards[shard].name, role, path, server.address, server.login, timeout)
 
-    for i, shard in enumerate(config.shards):
-        yield target(i, Role.PRIMARY, shard.primary, "primary")
-        for j, replica in enumerate(shard.replicas):
+    for i, spec in enumerate(assemble.shard_specs(config)):
+        yield target(i, Role.PRIMARY, spec.primary, "primary")
+        for j, replica in enumerate(spec.replicas):
             yield target(i, Role.REPLICA, replica, "replicas", j)

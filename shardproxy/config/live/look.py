@@ -12,11 +12,11 @@ from shardproxy.config.mistakes import OptionPath
 from shardproxy.monitor.schema_reader import read_schema
 from shardproxy.monitor.sql_files import sql
 from shardproxy.routing.route import Role
-from shardproxy.sql.schema import Schema
+from shardproxy.sql.schema import Relation, Schema
 from shardproxy.topology.keys import family_of
 from shardproxy.topology.ownership import ownership_check
 from shardproxy.topology.shard_map import ShardMap
-from shardproxy.topology.tables import RelationName, Sharded
+from shardproxy.topology.tables import Local, RelationName, Sharded, TableRule
 
 APPLICATION_NAME: Final = "shardproxy check"
 FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -127,10 +127,11 @@ async def _misplaced_rows(
 ) -> dict[RelationName, Misplaced]:
     counts: dict[RelationName, Misplaced] = {}
     for name, rule in shard_map.tables.rules.items():
-        if not isinstance(rule, Sharded) or not _has_key(schema, name, rule, shard_map):
+        condition = _misplaced(schema.relations.get(name), rule, shard, shard_map)
+        if condition is None:
             continue
         try:
-            counts[name] = Misplaced(await _count(connection, name, rule, shard, shard_map))
+            counts[name] = Misplaced(await _count(connection, name, condition))
         except (TimeoutError, asyncpg.PostgresError) as fault:
             counts[name] = Misplaced(failure=reason(fault))
             if connection.is_closed():
@@ -138,23 +139,26 @@ async def _misplaced_rows(
     return counts
 
 
-def _has_key(schema: Schema, name: RelationName, rule: Sharded, shard_map: ShardMap) -> bool:
-    relation = schema.relations.get(name)
-    column = relation.column(rule.key) if relation is not None else None
-    return column is not None and family_of(column.type_oid) is shard_map.tables.groups[rule.group]
+def _misplaced(relation: Relation | None, rule: TableRule, shard: int, shard_map: ShardMap) -> str | None:
+    """The SQL condition of rows that must not be on this shard; None when there is nothing to count."""
+    if relation is None or relation.kind not in ("r", "p"):
+        return None
+    if isinstance(rule, Local):
+        return None if shard_map.index.get(rule.shard) == shard else "true"
+    if not isinstance(rule, Sharded):
+        return None
+    column, family = relation.column(rule.key), shard_map.tables.groups[rule.group]
+    if column is None or family_of(column.type_oid) is not family:
+        return None
+    return "NOT " + ownership_check(shard_map, shard, rule.group, family, quoted(rule.key))
 
 
-async def _count(
-    connection: asyncpg.Connection, name: RelationName, rule: Sharded, shard: int, shard_map: ShardMap
-) -> int:
-    family = shard_map.tables.groups[rule.group]
-    owned = ownership_check(shard_map, shard, rule.group, family, quoted(rule.key))
-    table = f"{quoted(name[0])}.{quoted(name[1])}"
+async def _count(connection: asyncpg.Connection, name: RelationName, condition: str) -> int:
     # Names are quoted as identifiers, values come from the shard map only. With row_security off, a policy
     # that would hide rows is an error and not a wrong count.
+    statement = f"SELECT pg_catalog.count(*) FROM {quoted(name[0])}.{quoted(name[1])} WHERE {condition}"  # noqa: S608
     async with connection.transaction(readonly=True):
         await connection.execute("SET LOCAL row_security = off")
-        statement = f"SELECT pg_catalog.count(*) FROM {table} WHERE NOT {owned}"  # noqa: S608
         count: int = await connection.fetchval(statement, timeout=COUNT_TIMEOUT)
         return count
 

@@ -36,9 +36,15 @@ def judge_tables(config: Config, shard_map: ShardMap, primaries: Sequence[Look],
             elif misplaced.rows:
                 report.mistake(
                     paths[relation],
-                    f"{misplaced.rows} row(s) on shard '{seen.target.name}' belong to other shards "
-                    "or have no key; move or delete them",
+                    f"{misplaced.rows} row(s) on shard '{seen.target.name}' {_why(rules.rules[relation])}; "
+                    "move or delete them",
                 )
+
+
+def _why(rule: TableRule) -> str:
+    if isinstance(rule, Local):
+        return f"are never seen, because the table is local to shard '{rule.shard}'"
+    return "belong to other shards or have no key"
 
 
 def label(relation: RelationName) -> str:
@@ -54,10 +60,6 @@ def _table(
     lacking = [shard for shard, relation in found.items() if relation is None]
     if lacking:
         yield f"there is no table {label(name)} on {_shards(lacking)}; create it, or remove it here"
-    if isinstance(rule, Local):
-        strays = [s for s, schema in schemas.items() if s != rule.shard and name in schema.relations]
-        if strays:
-            yield f"the table is local to shard '{rule.shard}' but also on {_shards(strays)}; drop it there"
     messages: dict[str, list[str]] = {}
     for shard, relation in found.items():
         for message in _relation(relation, rule, rules) if relation is not None else ():
