@@ -3,6 +3,7 @@
 import json
 
 from shardproxy.admin.pages import PAGES
+from shardproxy.admin.status import PoolStatus
 from tests.admin.moments import LOST_SHARD, moment
 
 
@@ -73,7 +74,8 @@ def test_metrics_are_prometheus_text_and_made_off_the_loop() -> None:
 
 
 def test_the_status_page_escapes_what_it_shows() -> None:
-    body = PAGES["/"].make(moment(version="<script>")).body.decode()
+    pool = PoolStatus("<script>", "primary", "p:5432", idle=0, active=0, connecting=0, waiting=0)
+    body = PAGES["/"].make(moment(version="<script>", pools=(pool,))).body.decode()
     assert "<script>" not in body
     assert "not reachable: no &lt;answer&gt; in time" in body
 
