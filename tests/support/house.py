@@ -38,27 +38,24 @@ def metrics_outside_admin(root: Path) -> list[str]:
 def untested_modules(root: Path) -> list[str]:
     """The thinking packages are tested module by module, so that a test is found by its module's name.
 
-    A package inside one of them is one noun in several files: ``test_<package>*.py``, or a folder of that
-    name.
+    A package inside one of them is one noun: ``test_<package>*.py``, or a folder of tests of that name.
     """
     missing = []
     for package in THINKING:
         tests = root / "tests" / package
         for path in sorted((root / "shardproxy" / package).glob("*.py")):
             if path.name != "__init__.py" and _has_code(path) and not (tests / f"test_{path.name}").exists():
-                name = path.relative_to(root)
-                missing.append(f"{name} has no tests/{package}/test_{path.name}: a test is found by its
-                module's name") for inner in sorted((root / "shardproxy" /
-                package).glob("*/__init__.py")): name = inner.parent.name if not
-                any(tests.glob(f"test_{name}*.py")) and not any((tests / name).glob("test_*.py")):
+                test = f"tests/{package}/test_{path.name}"
+                missing.append(f"{path.relative_to(root)} has no {test}: tests mirror modules")
+        for inner in sorted((root / "shardproxy" / package).glob("*/__init__.py")):
+            name = inner.parent.name
+            if not any(tests.glob(f"test_{name}*.py")) and not any((tests / name).glob("test_*.py")):
                 missing.append(f"shardproxy/{package}/{name} has no tests/{package}/test_{name}*.py")
-                return missing
+    return missing
 
 
 def foreign_imports_of_the_client(root: Path) -> list[str]:
-    """The client is installed in applications: it needs asyncpg and the standard library, nothing of the
-    proxy.
-    """
+    """The client is installed in applications: it needs asyncpg and the standard library, no server code."""
     return [
         f"{path.relative_to(root)}:{line} imports {name}: the client imports only {CLIENT_MAY_IMPORT}"
         for path in _modules(root)
