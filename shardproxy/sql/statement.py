@@ -36,7 +36,9 @@ class Kind(Enum):
 class Reach(Enum):
     """Where a statement may run, as far as its text alone tells."""
 
-    ANYWHERE = auto()  # touches no user table, or reads reference tables only: every shard gives the same answer
+    ANYWHERE = (
+        auto()
+    )  # touches no user table, or reads reference tables only: every shard gives the same answer
     KEYED = auto()  # every sharded relation is bound by key_sets
     UNBOUND = auto()  # at least one sharded relation has no key
     LOCAL = auto()  # reads or writes tables local to ``local_shard``

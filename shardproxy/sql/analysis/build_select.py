@@ -1,0 +1,112 @@
+"""Building the level of a SELECT, VALUES or set operation, with everything below it."""
+
+from collections.abc import Iterator
+
+from shardproxy.sql.analysis.build_from import FromBuilder
+from shardproxy.sql.analysis.context import Context
+from shardproxy.sql.analysis.equivalence import Variable
+from shardproxy.sql.analysis.functions import is_aggregate
+from shardproxy.sql.analysis.levels import Level, Output, Outputs
+from shardproxy.sql.analysis.outputs import target_outputs, values_outputs
+from shardproxy.sql.analysis.scope import Scope
+from shardproxy.sql.analysis.surviving import nulled
+from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, type_name, walk, walk_level
+from shardproxy.sql.analysis.values import read_integer
+from shardproxy.sql.analysis.with_clause import ChangeBuilder, WithClause
+
+STRUCTURE = frozenset({"from_clause", "with_clause", "larg", "rarg", "locking_clause", "into_clause"})
+JSON_AGGREGATES = frozenset({"JsonArrayAgg", "JsonObjectAgg"})
+
+
+def build_select(
+    context: Context, select: Node, scope: Scope, build_change: ChangeBuilder | None = None
+) -> Level:
+    """The level of a SelectStmt. ``scope`` is its own, still without names; its parent is what surrounds it.
+
+    ``build_change`` builds data-modifying CTEs, at the top level only.
+    """
+    context.count_level()
+    level = Level(scope, query=select)
+    common = WithClause(context, select.with_clause, level, build_select, build_change)
+    if enum_name(select, "op") != "SETOP_NONE":
+        arms = (select.larg, select.rarg)
+        level.arms = tuple(build_select(context, arm, Scope(parent=scope)) for arm in arms)
+        first = level.arms[0].outputs
+        level.outputs = Outputs(tuple(Output(output.name) for output in first.columns), first.complete)
+    elif select.values_lists:
+        level.outputs = values_outputs(select.values_lists, context.values)
+    else:
+        _plain(context, select, level)
+    level.barrier |= kind(select.limit_count) != "" or kind(select.limit_offset) != ""
+    if select.locking_clause:
+        level.barrier = True
+        for clause in select.locking_clause:
+            context.mark(node.range_var for node in clause.locking_clause.locked_rels)
+    if context.found.sublinks:
+        level.sublinks.extend(sublink_levels(context, select, scope))
+    common.finish()
+    return level
+
+
+def sublink_levels(context: Context, statement: Node, scope: Scope) -> Iterator[Level]:
+    """The levels of the subqueries in all expressions of a statement, those of FROM and WITH aside."""
+    for part in expressions(statement):
+        for node in walk_level(part):
+            if type_name(node) == "SubLink":
+                yield build_select(context, node.subselect.select_stmt, Scope(parent=scope))
+
+
+def expressions(statement: Node) -> Iterator[Node]:
+    """The parts of a statement that are expressions of its own level."""
+    for field, value in statement.ListFields():
+        if field.name not in STRUCTURE and field.message_type is not None:
+            yield from value if hasattr(value, "extend") else (value,)
+
+
+def _plain(context: Context, select: Node, level: Level) -> None:
+    scope = level.scope
+    builder = FromBuilder(context, scope, build_select)
+    level.sources = [builder.add(node) for node in select.from_clause]
+    if kind(select.where_clause):
+        level.facts = context.conditions.facts(select.where_clause, scope, nulled(level.sources))
+    level.outputs = target_outputs(select.target_list, scope, context.conditions, context.values)
+    window, aggregate = _calls(context, select)
+    level.barrier = window or any(kind(node) for node in select.distinct_clause)
+    level.always_row = not select.group_clause and (aggregate or kind(select.having_clause) != "")
+    if select.group_clause:
+        level.rollup = any(kind(node) == "grouping_set" for node in select.group_clause)
+        variables = (grouped(context, node, level) for node in select.group_clause)
+        level.groups = frozenset(variable for variable in variables if variable is not None)
+
+
+def grouped(context: Context, node: Node, level: Level) -> Variable | None:
+    """The variable that an item of GROUP BY is: by name, or by its number in the select list."""
+    position = read_integer(node)
+    if position is None:
+        return context.conditions.column(node, level.scope)
+    context.values.foldable = False
+    columns = level.outputs.columns
+    return columns[position - 1].variable if 0 < position <= len(columns) else None
+
+
+def _calls(context: Context, select: Node) -> tuple[bool, bool]:
+    """Whether a level calls window functions, and whether it calls aggregates, subqueries' included."""
+    window = aggregate = False
+    for part in expressions(select):
+        for node in walk_level(part):
+            name = type_name(node)
+            if name == "FuncCall":
+                windowed = node.HasField("over")
+                window |= windowed
+                aggregate |= not windowed and is_aggregate(node, context.names)
+            elif name in JSON_AGGREGATES:
+                aggregate = True
+            elif name == "SubLink":
+                # An aggregate in a subquery belongs to this level if its arguments do.
+                aggregate |= any(_is_aggregate(context, below) for below in walk(inner(node.subselect)))
+    return window, aggregate
+
+
+def _is_aggregate(context: Context, node: Node) -> bool:
+    name = type_name(node)
+    return name in JSON_AGGREGATES or (name == "FuncCall" and is_aggregate(node, context.names))

@@ -1,0 +1,46 @@
+"""SELECT, INSERT, UPDATE, DELETE and MERGE as whole statements."""
+
+from typing import Final
+
+from shardproxy.sql.analysis.build_change import build_change
+from shardproxy.sql.analysis.build_select import build_select
+from shardproxy.sql.analysis.context import Context
+from shardproxy.sql.analysis.levels import Level
+from shardproxy.sql.analysis.scope import Scope
+from shardproxy.sql.analysis.temporary import temporary_table
+from shardproxy.sql.analysis.tree import Node, inner, type_name
+from shardproxy.sql.analysis.verdict import judge
+from shardproxy.sql.classify import command_tag
+from shardproxy.sql.statement import Kind, Statement
+
+QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+
+
+def query(context: Context, node: Node, kind: Kind = Kind.QUERY) -> Statement:
+    """The plan of a query. Raises Refused."""
+    into = _into(node)
+    if into is not None:
+        temporary_table(context, into.rel)
+    return judge(context, build(context, node), kind, command_tag(node))
+
+
+def build(context: Context, node: Node) -> Level:
+    """The levels of a query."""
+    if type_name(node) == "SelectStmt":
+        return build_select(context, node, Scope(), build_change)
+    return build_change(context, node, Scope())
+
+
+def is_query(wrapper: Node) -> bool:
+    """Whether a wrapped statement is one that :func:`query` plans."""
+    message = inner(wrapper)
+    return message is not None and type_name(message) in QUERIES
+
+
+def _into(node: Node) -> Node | None:
+    """The INTO of SELECT INTO; in a set operation it stands in the first SELECT."""
+    if type_name(node) != "SelectStmt":
+        return None
+    while node.HasField("larg"):
+        node = node.larg
+    return node.into_clause if node.HasField("into_clause") else None

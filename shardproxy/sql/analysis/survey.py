@@ -1,0 +1,65 @@
+"""One pass over a whole raw statement, blind to its structure: what occurs in it anywhere.
+
+Analysis by structure is checked against it: a table that the structure did not account for is a refusal.
+"""
+
+from dataclasses import dataclass, field
+
+from shardproxy.sql.analysis.scope import SYSTEM_COLUMNS
+from shardproxy.sql.analysis.tree import Node, enum_name, strings, type_name, walk
+
+
+@dataclass(slots=True)
+class Survey:
+    """What occurs in a statement, at any depth. Tables are known by the byte offset of their name."""
+
+    tables: set[int] = field(default_factory=set)
+    functions: list[Node] = field(default_factory=list)
+    parameters: bool = False
+    sublinks: bool = False
+    locking: bool = False
+    data_changes: bool = False
+    system_columns: bool = False
+    clock: str | None = None  # CURRENT_TIMESTAMP and its like
+    operators: set[str] = field(default_factory=set)
+
+
+_CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_SAME_EVERYWHERE = frozenset(
+    {
+        "SVFOP_CURRENT_ROLE",
+        "SVFOP_CURRENT_USER",
+        "SVFOP_USER",
+        "SVFOP_SESSION_USER",
+        "SVFOP_CURRENT_CATALOG",
+        "SVFOP_CURRENT_SCHEMA",
+    }
+)
+
+
+def survey(statement: Node) -> Survey:
+    """Walk the statement once. Raises StatementError where it nests too deeply."""
+    found = Survey()
+    for node in walk(statement):
+        match type_name(node):
+            case "RangeVar":
+                found.tables.add(node.location)
+            case "FuncCall":
+                found.functions.append(node)
+            case "ParamRef":
+                found.parameters = True
+            case "SubLink":
+                found.sublinks = True
+            case "LockingClause":
+                found.locking = True
+            case "ColumnRef":
+                found.system_columns |= strings(node.fields[-1:])[0] in SYSTEM_COLUMNS
+            case "A_Expr":
+                found.operators.update(strings(node.name)[-1:])
+            case "SQLValueFunction":
+                operation = enum_name(node, "op")
+                if operation not in _SAME_EVERYWHERE:
+                    found.clock = operation.removeprefix("SVFOP_").removesuffix("_N")
+            case name if name in _CHANGES:
+                found.data_changes = True
+    return found

@@ -1,0 +1,23 @@
+"""Temporary tables: they live on one server connection, to which they pin the session."""
+
+from shardproxy.errors import Refused
+from shardproxy.sql.analysis.context import Context
+from shardproxy.sql.analysis.tree import Node
+
+PIN = "temporary table"
+
+
+def temporary_table(context: Context, range_var: Node) -> None:
+    """Account for a new table. Raises Refused unless it is temporary and hides no table that others know."""
+    context.seen.add(range_var.location)
+    if range_var.relpersistence != "t" and not range_var.schemaname.startswith("pg_temp"):
+        raise Refused("CREATE TABLE, which must run on every shard", hint="Run it on each shard.")
+    schema, rules = context.names.schema, context.names.rules
+    taken = {name for _, name in (*schema.relations, *rules.rules)} | schema.system_relations
+    if range_var.relname in taken:
+        raise Refused(
+            f'the temporary table "{range_var.relname}", which would hide another relation of that name',
+            hint="Give it another name.",
+        )
+    context.use.pins = PIN
+    context.use.volatile = True
