@@ -194,13 +194,13 @@ class ReplyStream:
             if not self._pay(kind, data, at, end, run):
                 run = end
             at = end
-            if self.ready:
-                self._flush(data, run, at)
-                return at
             if self.owed and isinstance(self.owed[0], bytes):
                 self._flush(data, run, at)
                 run = at
                 self._answer()
+            if self.ready:
+                self._flush(data, run, at)
+                return at
         self._flush(data, run, size)
         return size
 
@@ -290,7 +290,7 @@ class ReplyStream:
         if kind == 0x5A:  # ReadyForQuery
             if code != SYNC and code != QUERY:
                 raise violation("ReadyForQuery while other replies are owed")
-            if end - at != 6:
+            if end - at != 6 or data[at + 5] not in b"ITE":
                 raise violation("invalid ReadyForQuery from the server")
             owed.popleft()
             self.ready = data[at + 5]

@@ -1,0 +1,583 @@
+"""What a server sends is paid off against what it owes: what is the client's goes through, ours stays.
+
+Each case is a transcript. It is played whole, and split in two at every byte: the outcome must be the same.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shardproxy.errors import Blame, ProtocolViolation, ShardproxyError
+from shardproxy.wire import server_messages as msg
+from shardproxy.wire.client_messages import message
+from tests.support import builds, transcript
+
+replies = builds.fixture("shardproxy.wire.replies")
+
+# What a server sends.
+COLUMNS = msg.row_description([msg.Column("a"), msg.Column("b", 23)])
+PARAMETERS = msg.parameter_description([25, 23])
+ROW = msg.data_row(["x", None])
+ROWS = ROW * 3
+SELECTED = msg.command_complete("SELECT 3")
+SET = msg.command_complete("SET")
+IDLE = msg.ready_for_query(msg.READY_IDLE)
+BLOCK = msg.ready_for_query(msg.READY_TRANSACTION)
+FAILED = msg.ready_for_query(msg.READY_FAILED)
+ERROR = msg.error_response(ShardproxyError("no", sqlstate="42P01", position=12))
+NOTICE = msg.notice_response("WARNING", "25001", "hm")
+STATUS = msg.parameter_status("TimeZone", "UTC")
+NOTIFICATION = message(b"A", b"\0\0\0\7channel\0payload\0")
+COPY_IN = message(b"G", b"\0\0\0")
+COPY_OUT = message(b"H", b"\0\0\0")
+COPY_DATA = message(b"d", b"1\t2\n")
+COPY_DONE = message(b"c", b"")
+OURS = b"!an answer of our own!"
+
+
+@dataclass
+class Seen:
+    """Everything that came out of a stream."""
+
+    client: bytes = b""
+    readies: str = ""
+    failed: list[Any] = field(default_factory=list)
+    learned: list[Any] = field(default_factory=list)
+    asides: list[tuple[int, bytes]] = field(default_factory=list)
+    copies: int = 0
+    error: bytes | None = None
+    description: bytes | None = None
+    tag: bytes | None = None
+    owed: int = 0
+
+
+def play(stream: Any, chunks: Sequence[bytes]) -> Seen:
+    """Feed ``chunks`` as a server connection does."""
+    seen = Seen()
+
+    def collect() -> None:
+        seen.client += b"".join(stream.out)
+        stream.out = []
+        seen.failed += [getattr(item, "name", "learn") for item in stream.failed]
+        stream.failed = []
+        seen.learned += [(item.parameters, item.row) for item in stream.learned]
+        stream.learned = []
+        seen.asides += stream.asides
+        stream.asides = []
+        seen.copies += stream.copy_in
+        stream.copy_in = False
+        if stream.ready:
+            seen.readies += chr(stream.ready)
+            stream.ready = 0
+
+    collect()
+    for chunk in chunks:
+        at = stream.feed(chunk)
+        collect()
+        while at < len(chunk):
+            at = stream.feed(chunk, at)
+            collect()
+    seen.error, seen.description, seen.tag = stream.error, stream.description, stream.tag
+    seen.owed = len(stream.owed)
+    return seen
+
+
+def splits(data: bytes) -> Iterator[list[bytes]]:
+    """In two at every byte, and byte by byte."""
+    for at in range(1, len(data)):
+        yield [data[:at], data[at:]]
+    yield [data[i : i + 1] for i in range(len(data))]
+
+
+def play_all(
+    replies: ModuleType, owed: Callable[[ModuleType], list[Any]], data: bytes, prefix: int = 0
+) -> Seen:
+    """The outcome of ``data``, which must be the same however it is split."""
+
+    def stream() -> Any:
+        made = replies.ReplyStream()
+        made.prefix = prefix
+        for item in owed(replies):
+            made.promise(item)
+        return made
+
+    whole = play(stream(), [data])
+    for chunks in splits(data):
+        assert play(stream(), chunks) == whole, [len(chunk) for chunk in chunks]
+    return whole
+
+
+# --- what the client asked for goes through -----------------------------------------------------------------
+
+RELAYED: dict[str, tuple[Callable[[Any], list[Any]], bytes]] = {
+    "a query": (lambda r: [r.QUERY], COLUMNS + ROWS + SELECTED + IDLE),
+    "several statements in one query": (lambda r: [r.QUERY], SET + COLUMNS + ROWS + SELECTED + SET + IDLE),
+    "an empty query": (lambda r: [r.QUERY], msg.EMPTY_QUERY + IDLE),
+    "a query that fails": (lambda r: [r.QUERY], COLUMNS + ROW + ERROR + IDLE),
+    "a notice among rows": (lambda r: [r.QUERY], COLUMNS + ROW + NOTICE + ROW + SELECTED + IDLE),
+    "a notification and a new setting": (lambda r: [r.QUERY], SET + STATUS + NOTIFICATION + IDLE),
+    "copy to the client": (lambda r: [r.QUERY], COPY_OUT + COPY_DATA * 3 + COPY_DONE + SELECTED + IDLE),
+    "copy from the client": (lambda r: [r.QUERY], COPY_IN + SELECTED + IDLE),
+    "copy from the client that fails": (lambda r: [r.QUERY], COPY_IN + ERROR + IDLE),
+    "two queries": (lambda r: [r.QUERY, r.QUERY], SET + IDLE + ERROR + FAILED),
+    "an extended query": (
+        lambda r: [r.PARSE, r.BIND, r.DESCRIBE, r.EXECUTE, r.CLOSE, r.SYNC],
+        msg.PARSE_COMPLETE + msg.BIND_COMPLETE + COLUMNS + ROWS + SELECTED + msg.CLOSE_COMPLETE + BLOCK,
+    ),
+    "a described statement": (lambda r: [r.DESCRIBE_STATEMENT, r.SYNC], PARAMETERS + COLUMNS + IDLE),
+    "a described statement without rows": (
+        lambda r: [r.DESCRIBE_STATEMENT, r.SYNC],
+        PARAMETERS + msg.NO_DATA + IDLE,
+    ),
+    "a portal in parts": (
+        lambda r: [r.BIND, r.EXECUTE, r.EXECUTE, r.SYNC],
+        msg.BIND_COMPLETE + ROW + msg.PORTAL_SUSPENDED + ROW + SELECTED + IDLE,
+    ),
+    "an empty statement": (lambda r: [r.BIND, r.EXECUTE, r.SYNC], msg.BIND_COMPLETE + msg.EMPTY_QUERY + IDLE),
+    "extended copy": (lambda r: [r.EXECUTE, r.SYNC], COPY_OUT + COPY_DATA + COPY_DONE + SELECTED + IDLE),
+    "an error skips to Sync": (
+        lambda r: [r.BIND, r.EXECUTE, r.SYNC, r.BIND, r.EXECUTE, r.SYNC],
+        ERROR + IDLE + msg.BIND_COMPLETE + SELECTED + IDLE,
+    ),
+    "an error in the second of two Executes": (
+        lambda r: [r.BIND, r.EXECUTE, r.BIND, r.EXECUTE, r.CLOSE, r.SYNC],
+        msg.BIND_COMPLETE + SELECTED + msg.BIND_COMPLETE + ROW + ERROR + FAILED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RELAYED)
+def test_what_the_client_asked_for_goes_through(replies: ModuleType, name: str) -> None:
+    owed, data = RELAYED[name]
+    seen = play_all(replies, owed, data)
+    assert seen.client == data
+    assert seen.owed == 0
+    assert len(seen.readies) == data.count(b"Z\0\0\0\5")
+    assert seen.copies == data.count(COPY_IN)
+    assert seen.failed == []
+
+
+def test_a_run_of_messages_is_one_slice(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(replies.QUERY)
+    data = COLUMNS + ROW * 500 + SELECTED + IDLE
+    assert stream.feed(data) == len(data)
+    assert stream.out == [data]
+
+
+def test_feed_stops_behind_each_ready(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(replies.QUERY)
+    stream.promise(replies.QUERY)
+    first, second = SET + IDLE, SELECTED + BLOCK
+    data = first + second
+    at = stream.feed(data)
+    assert (at, stream.ready, stream.out) == (len(first), msg.READY_IDLE, [first])
+    stream.out = []
+    at = stream.feed(data, at)
+    assert (at, stream.ready, stream.out) == (len(data), msg.READY_TRANSACTION, [second])
+
+
+def test_offsets_count_in_the_chunk_that_was_passed(replies: ModuleType) -> None:
+    data = SET + IDLE + SELECTED + BLOCK
+    for cut in range(1, len(SET + IDLE)):
+        stream = replies.ReplyStream()
+        stream.promise(replies.QUERY)
+        stream.promise(replies.QUERY)
+        assert stream.feed(data[:cut]) == cut
+        assert stream.feed(data[cut:]) == len(SET + IDLE) - cut
+        assert stream.feed(data[cut:], len(SET + IDLE) - cut) == len(data) - cut
+
+
+# --- what is ours stays -------------------------------------------------------------------------------------
+
+
+def test_what_we_prepared_for_the_client_is_not_seen(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [r.Deallocate(b"old"), r.Prepare(b"new"), r.BIND, r.EXECUTE, r.SYNC],
+        msg.CLOSE_COMPLETE + msg.PARSE_COMPLETE + msg.BIND_COMPLETE + ROWS + SELECTED + IDLE,
+    )
+    assert seen.client == msg.BIND_COMPLETE + ROWS + SELECTED + IDLE
+    assert seen.failed == []
+
+
+def test_an_error_of_what_we_prepared_is_the_clients(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [r.Deallocate(b"old"), r.Prepare(b"new"), r.BIND, r.EXECUTE, r.SYNC],
+        msg.CLOSE_COMPLETE + ERROR + IDLE,
+    )
+    assert seen.client == ERROR + IDLE
+    assert seen.failed == [b"new"]
+    assert seen.error == ERROR[5:]
+
+
+def test_everything_that_was_skipped_is_told(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [
+            r.BIND,
+            r.Prepare(b"a"),
+            r.Deallocate(b"b"),
+            r.Learn(),
+            r.EXECUTE,
+            r.SYNC,
+            r.Prepare(b"c"),
+            r.SYNC,
+        ],
+        ERROR + IDLE + msg.PARSE_COMPLETE + IDLE,
+    )
+    assert seen.client == ERROR + IDLE + IDLE
+    assert seen.failed == [b"a", b"b", "learn"]
+
+
+def test_a_request_of_ours_leaves_nothing(replies: ModuleType) -> None:
+    for data in (SET + COLUMNS + ROWS + SELECTED + IDLE, SET + NOTICE + ERROR + IDLE):
+        seen = play_all(replies, lambda r: [r.QUERY | r.DROP], data)
+        assert (seen.client, seen.readies, seen.owed) == (b"", "I", 0)
+
+
+def test_settings_change_unseen_in_a_request_of_ours(replies: ModuleType) -> None:
+    seen = play_all(replies, lambda r: [r.QUERY | r.DROP], SET + STATUS + IDLE)
+    assert seen.client == b""
+    assert seen.asides == [(ord("S"), STATUS[5:])]
+
+
+def test_statements_that_open_the_block_leave_no_tag(replies: ModuleType) -> None:
+    begin = msg.command_complete("BEGIN")
+    seen = play_all(
+        replies, lambda r: [r.QUERY | r.SKIP_TAG * 2], begin + SET + COLUMNS + ROWS + SELECTED + BLOCK
+    )
+    assert seen.client == COLUMNS + ROWS + SELECTED + BLOCK
+
+
+def test_extended_statements_that_open_the_block_are_not_seen(replies: ModuleType) -> None:
+    opening = msg.PARSE_COMPLETE + msg.BIND_COMPLETE + msg.command_complete("BEGIN")
+    seen = play_all(
+        replies,
+        lambda r: [r.PARSE | r.DROP, r.BIND | r.DROP, r.EXECUTE | r.DROP, r.BIND, r.EXECUTE, r.SYNC],
+        opening + msg.BIND_COMPLETE + SELECTED + BLOCK,
+    )
+    assert seen.client == msg.BIND_COMPLETE + SELECTED + BLOCK
+
+
+def test_an_error_of_the_opening_is_the_clients(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [r.PARSE | r.DROP, r.BIND | r.DROP, r.EXECUTE | r.DROP, r.BIND, r.EXECUTE, r.SYNC],
+        msg.PARSE_COMPLETE + msg.BIND_COMPLETE + ERROR + IDLE,
+    )
+    assert seen.client == ERROR + IDLE
+
+
+def test_no_ready_keeps_the_ready(replies: ModuleType) -> None:
+    seen = play_all(replies, lambda r: [r.QUERY | r.NO_READY], COLUMNS + ROWS + SELECTED + IDLE)
+    assert seen.client == COLUMNS + ROWS + SELECTED
+    assert seen.readies == "I"
+
+
+def test_rows_only(replies: ModuleType) -> None:
+    seen = play_all(replies, lambda r: [r.QUERY | r.ROWS], COLUMNS + ROWS + SELECTED + IDLE)
+    assert seen.client == ROWS
+    assert (seen.description, seen.tag) == (COLUMNS[5:], SELECTED[5:])
+    failed = play_all(replies, lambda r: [r.QUERY | r.ROWS], COLUMNS + ROW + ERROR + IDLE)
+    assert failed.client == ROW
+    assert failed.error == ERROR[5:]
+
+
+def test_rows_only_extended(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [r.Prepare(b"s"), r.BIND | r.ROWS, r.EXECUTE | r.ROWS, r.SYNC | r.ROWS],
+        msg.PARSE_COMPLETE + msg.BIND_COMPLETE + ROWS + SELECTED + IDLE,
+    )
+    assert seen.client == ROWS
+    assert seen.tag == SELECTED[5:]
+
+
+# --- answers of our own -------------------------------------------------------------------------------------
+
+
+def test_our_answers_come_at_their_place(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [OURS, r.BIND, OURS, OURS, r.EXECUTE, OURS, r.SYNC],
+        msg.BIND_COMPLETE + ROWS + SELECTED + IDLE,
+    )
+    assert seen.client == OURS + msg.BIND_COMPLETE + OURS + OURS + ROWS + SELECTED + OURS + IDLE
+
+
+def test_our_answers_after_an_error_are_skipped(replies: ModuleType) -> None:
+    seen = play_all(replies, lambda r: [r.BIND, OURS, r.EXECUTE, OURS, r.SYNC], ERROR + IDLE)
+    assert seen.client == ERROR + IDLE
+
+
+def test_an_answer_that_nothing_precedes_goes_out_at_once(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(OURS)
+    assert stream.out == [OURS]
+    assert not stream.owed
+
+
+def test_an_error_we_provoked_is_seen_as_ours(replies: ModuleType) -> None:
+    seen = play_all(
+        replies,
+        lambda r: [r.BIND, r.EXECUTE, r.FailWith(OURS), r.SYNC],
+        msg.BIND_COMPLETE + SELECTED + ERROR + FAILED,
+    )
+    assert seen.client == msg.BIND_COMPLETE + SELECTED + OURS + FAILED
+
+
+def test_an_error_before_the_one_we_provoked_is_the_servers(replies: ModuleType) -> None:
+    seen = play_all(replies, lambda r: [r.BIND, r.FailWith(OURS), r.SYNC], ERROR + FAILED)
+    assert seen.client == ERROR + FAILED
+
+
+def test_what_a_statement_is_is_learned(replies: ModuleType) -> None:
+    for row in (COLUMNS, msg.NO_DATA):
+        seen = play_all(
+            replies,
+            lambda r: [r.Prepare(b"s"), r.Learn(), r.BIND, r.SYNC],
+            msg.PARSE_COMPLETE + PARAMETERS + row + msg.BIND_COMPLETE + IDLE,
+        )
+        assert seen.learned == [(PARAMETERS[5:], row)]
+        assert seen.client == msg.BIND_COMPLETE + IDLE
+
+
+# --- positions of errors ------------------------------------------------------------------------------------
+
+
+def test_positions_are_those_of_the_clients_text(replies: ModuleType) -> None:
+    for prefix, position in ((6, "6"), (0, "12"), (-1, None)):
+        seen = play_all(replies, lambda r: [r.QUERY | r.SKIP_TAG], SET + ERROR + IDLE, prefix)
+        body = seen.client[5 : len(seen.client) - len(IDLE)]
+        assert msg.parse_error(body).get("P") == position
+        assert transcript.of(seen.client)[-1] == "ReadyForQuery I"
+
+
+# --- what may come at any time ------------------------------------------------------------------------------
+
+
+def test_asides_while_nothing_is_owed(replies: ModuleType) -> None:
+    seen = play_all(replies, lambda r: [], STATUS + NOTICE + NOTIFICATION + ERROR)
+    assert seen.client == b""
+    assert seen.asides == [
+        (ord("S"), STATUS[5:]),
+        (ord("N"), NOTICE),
+        (ord("A"), NOTIFICATION),
+        (ord("E"), ERROR[5:]),
+    ]
+
+
+def test_after_an_error_without_sync_the_server_owes_nothing_until_sync(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(replies.BIND)
+    assert play(stream, [ERROR]).client == ERROR
+    assert stream.skipping
+    stream.promise(replies.EXECUTE)
+    stream.promise(OURS)
+    stream.promise(replies.Prepare(b"s"))
+    assert play(stream, []) == Seen(failed=[b"s"], error=ERROR[5:])
+    stream.promise(replies.SYNC)
+    assert not stream.skipping
+    seen = play(stream, [IDLE])
+    assert (seen.client, seen.readies, seen.owed) == (IDLE, "I", 0)
+
+
+def test_owes_sync(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(replies.BIND)
+    stream.promise(replies.Prepare(b"s"))
+    assert not stream.owes_sync()
+    stream.promise(replies.SYNC | replies.DROP)
+    assert stream.owes_sync()
+
+
+# --- rows in pieces -----------------------------------------------------------------------------------------
+
+
+def big_row(size: int) -> bytes:
+    return msg.data_row(["y" * size])
+
+
+def test_a_long_row_is_handed_on_by_the_piece(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(replies.QUERY)
+    row = big_row(3 << 20)
+    data = COLUMNS + row + SELECTED + IDLE
+    sent = b""
+    for at in range(0, len(data), 65536):
+        chunk = data[at : at + 65536]
+        assert stream.feed(chunk) == len(chunk)
+        assert sum(map(len, stream.out)) >= len(chunk) - 40  # nothing but an unfinished small message waits
+        sent += b"".join(stream.out)
+        stream.out = []
+        done = at + len(chunk) >= len(COLUMNS + row)
+        assert stream.mid_message is not done
+    assert sent == data
+
+
+def test_a_long_row_of_ours_is_dropped_by_the_piece(replies: ModuleType) -> None:
+    stream = replies.ReplyStream()
+    stream.promise(replies.QUERY | replies.DROP)
+    data = COLUMNS + big_row(200_000) + SELECTED + IDLE
+    for at in range(0, len(data), 1000):
+        stream.feed(data[at : at + 1000])
+        assert not stream.out
+        assert not stream.mid_message
+    assert stream.ready == msg.READY_IDLE
+
+
+def test_only_rows_and_copy_data_may_be_long(replies: ModuleType) -> None:
+    for kind in b"TCENSAtZ":
+        stream = replies.ReplyStream()
+        stream.promise(replies.QUERY)
+        with pytest.raises(ProtocolViolation, match="too long"):
+            stream.feed(struct.pack("!Bi", kind, replies.LIMIT + 1))
+    copying = replies.ReplyStream()
+    copying.promise(replies.QUERY)
+    copying.feed(COPY_OUT + struct.pack("!Bi", ord("d"), 2**31 - 1) + b"x")
+    assert copying.mid_message
+
+
+# --- violations ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 3, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("kind", [b"D", b"d", b"C", b"Z", b"E"])
+def test_a_hostile_length_is_a_violation(replies: ModuleType, kind: bytes, length: int) -> None:
+    data = kind + struct.pack("!I", length) + b"xxxx"
+    for chunks in ([data], *splits(data)):
+        stream = replies.ReplyStream()
+        stream.promise(replies.QUERY)
+        with pytest.raises(ProtocolViolation) as caught:
+            play(stream, chunks)
+        assert caught.value.sqlstate == "08P01"
+        assert caught.value.blame is Blame.SERVER
+
+
+VIOLATIONS: dict[str, tuple[Callable[[Any], list[Any]], bytes]] = {
+    "a row that nobody asked for": (lambda r: [], ROW),
+    "a tag that nobody asked for": (lambda r: [], SELECTED),
+    "a ready that nobody asked for": (lambda r: [], IDLE),
+    "a second ready": (lambda r: [r.QUERY], SET + IDLE + IDLE),
+    "a row before BindComplete": (lambda r: [r.BIND, r.EXECUTE, r.SYNC], ROW),
+    "a row while ParseComplete of ours is owed": (lambda r: [r.Prepare(b"s"), r.QUERY], ROW),
+    "a row instead of a description": (lambda r: [r.DESCRIBE, r.SYNC], ROW),
+    "ready while rows are owed": (lambda r: [r.EXECUTE, r.SYNC], IDLE),
+    "ready instead of ParseComplete of ours": (lambda r: [r.Prepare(b"s"), r.SYNC], IDLE),
+    "BindComplete instead of ParseComplete": (lambda r: [r.PARSE, r.SYNC], msg.BIND_COMPLETE),
+    "ParseComplete instead of CloseComplete of ours": (lambda r: [r.Deallocate(b"s")], msg.PARSE_COMPLETE),
+    "a description instead of parameters": (lambda r: [r.Learn(), r.SYNC], COLUMNS),
+    "a tag instead of a description": (lambda r: [r.DESCRIBE_STATEMENT, r.SYNC], PARAMETERS + SET),
+    "anything instead of the error we provoked": (lambda r: [r.FailWith(OURS), r.SYNC], msg.BIND_COMPLETE),
+    "ParseComplete in a simple query": (lambda r: [r.QUERY], msg.PARSE_COMPLETE),
+    "an authentication request": (lambda r: [r.QUERY], message(b"R", b"\0\0\0\0")),
+    "a second tag": (lambda r: [r.EXECUTE, r.SYNC], SET + SET),
+    "ready of the wrong size": (lambda r: [r.QUERY], message(b"Z", b"II")),
+    "ready without a status": (lambda r: [r.QUERY], message(b"Z", b"")),
+    "ready with an unknown status": (lambda r: [r.QUERY], message(b"Z", b"X")),
+    "ready with status zero": (lambda r: [r.QUERY], message(b"Z", b"\0")),
+    "rows while Sync alone is owed": (lambda r: [r.SYNC], ROW),
+    "copy data in a Bind": (lambda r: [r.BIND, r.SYNC], COPY_DATA),
+}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_what_the_queue_does_not_explain_is_a_violation(replies: ModuleType, name: str) -> None:
+    owed, data = VIOLATIONS[name]
+    for chunks in ([data], *splits(data)):
+        stream = replies.ReplyStream()
+        for item in owed(replies):
+            stream.promise(item)
+        with pytest.raises(ProtocolViolation) as caught:
+            play(stream, chunks)
+        assert caught.value.blame is Blame.SERVER
+
+
+# --- any conversation, any split ----------------------------------------------------------------------------
+
+REPLY = st.sampled_from(
+    [
+        ("QUERY", COLUMNS + ROWS + SELECTED + IDLE),
+        ("QUERY", ERROR + FAILED),
+        ("QUERY", COPY_OUT + COPY_DATA + COPY_DONE + SET + IDLE),
+        ("QUERY DROP", SET + COLUMNS + big_row(50) + SELECTED + IDLE),
+        ("QUERY NO_READY", SET + STATUS + NOTICE + IDLE),
+        ("QUERY ROWS", COLUMNS + ROWS + SELECTED + BLOCK),
+        ("OURS", b""),
+        ("PARSE", msg.PARSE_COMPLETE),
+        ("BIND", msg.BIND_COMPLETE),
+        ("CLOSE", NOTICE + msg.CLOSE_COMPLETE),
+        ("DESCRIBE", COLUMNS),
+        ("DESCRIBE_STATEMENT", PARAMETERS + msg.NO_DATA),
+        ("EXECUTE", ROWS + SELECTED),
+        ("EXECUTE", big_row(300) + msg.PORTAL_SUSPENDED),
+        ("EXECUTE DROP", SET),
+        ("SYNC", IDLE),
+        ("SYNC DROP", BLOCK),
+        ("PREPARE", msg.PARSE_COMPLETE),
+        ("DEALLOCATE", msg.CLOSE_COMPLETE),
+        ("LEARN", PARAMETERS + COLUMNS),
+    ]
+)
+
+
+def item(replies: ModuleType, name: str) -> Any:
+    ours = {"PREPARE": lambda: replies.Prepare(b"s"), "DEALLOCATE": lambda: replies.Deallocate(b"d")}
+    if name in ours:
+        return ours[name]()
+    if name == "LEARN":
+        return replies.Learn()
+    if name == "OURS":
+        return OURS
+    return sum(getattr(replies, part) for part in name.split())
+
+
+@settings(deadline=None)
+@given(st.lists(REPLY, max_size=12), st.lists(st.integers(0, 1500), max_size=12))
+def test_any_split_of_any_conversation_gives_the_same(
+    conversation: list[tuple[str, bytes]], cuts: list[int]
+) -> None:
+    data = b"".join(reply for _, reply in conversation)
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {len(data)})
+    chunks = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    outcomes = []
+    for module in (builds.pure("shardproxy.wire.replies"), builds.compiled("shardproxy.wire.replies")):
+        if module is None:
+            continue
+        for pieces in ([data], chunks):
+            stream = module.ReplyStream()
+            for name, _ in conversation:
+                stream.promise(item(module, name))
+            outcomes.append(play(stream, pieces))
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    assert outcomes[0].owed == 0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(list(REPLY.elements)), max_size=4), st.lists(st.binary(max_size=20), max_size=5)
+)
+def test_no_bytes_do_anything_but_pass_or_violate(
+    conversation: list[tuple[str, bytes]], garbage: list[bytes]
+) -> None:
+    outcomes = []
+    for module in (builds.pure("shardproxy.wire.replies"), builds.compiled("shardproxy.wire.replies")):
+        if module is None:
+            continue
+        stream = module.ReplyStream()
+        for name, _ in conversation:
+            stream.promise(item(module, name))
+        try:
+            outcomes.append(play(stream, [reply for _, reply in conversation] + garbage))
+        except ProtocolViolation as error:
+            outcomes.append(error.message)
+    assert all(outcome == outcomes[0] for outcome in outcomes)
