@@ -107,8 +107,9 @@ class HealthMonitor:
                 except ProbeFailed as failed:
                     self._lose(server, str(failed))
                 else:
-                    before = shard.state(server.name)
-                    self._tell(before, shard.seen(server, sighting, clock()))
+                    before = shard.states
+                    shard.seen(server, sighting, clock())
+                    self._tell(server, before, shard.states)
                 try:
                     async with asyncio.timeout(self._options.interval):
                         await lost.wait()
@@ -119,19 +120,24 @@ class HealthMonitor:
 
     def _lose(self, server: WatchedServer, failure: str) -> None:
         shard = self._shards[server.shard]
-        before = shard.state(server.name)
-        self._tell(before, shard.lost(server, failure, asyncio.get_running_loop().time()))
+        before = shard.states
+        shard.lost(server, failure, asyncio.get_running_loop().time())
+        self._tell(server, before, shard.states)
 
-    def _tell(self, before: ServerState, after: ServerState) -> None:
-        if after.condition != before.condition:
-            _log(after)
-            for listener in tuple(self._listeners):
-                try:
-                    listener(before, after)
-                except Exception:  # the watching goes on, whatever becomes of who listens
-                    logger.exception("a listener of the monitor failed")
+    def _tell(
+        self, looked_at: WatchedServer, before: tuple[ServerState, ...], after: tuple[ServerState, ...]
+    ) -> None:
+        """Tell what a look at one server has changed for it and for the others of its shard."""
+        for old, new in zip(before, after, strict=True):
+            if old.condition != new.condition:
+                _log(new)
+                for listener in tuple(self._listeners):
+                    try:
+                        listener(old, new)
+                    except Exception:  # the watching goes on, whatever becomes of who listens
+                        logger.exception("a listener of the monitor failed")
         if self._unseen:
-            self._unseen.discard((after.server.shard, after.server.name))
+            self._unseen.discard((looked_at.shard, looked_at.name))
             if not self._unseen:
                 self._all_seen.set()
 

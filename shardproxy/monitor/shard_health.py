@@ -116,14 +116,18 @@ class ShardHealth:
             self._history.record(now, sighting.written)
 
     def _store(self, before: ServerState, state: ServerState, now: float) -> ServerState:
-        state = replace(state, in_rotation=self._may_be_read(state))
-        if state.condition != before.condition:
-            state = replace(state, since=now)
-        self._states[state.server.name] = state
+        self._states[before.server.name] = state
+        # One answer can change what the others may do: it may tell the shard's identity or a new timeline.
+        for name, each in self._states.items():
+            settled = replace(each, in_rotation=self._may_be_read(each))
+            old = before if name == before.server.name else each
+            if settled.condition != old.condition:
+                settled = replace(settled, since=now)
+            self._states[name] = settled
         rotation = tuple(each.server for each in self._states.values() if each.in_rotation)
         if rotation != self._rotation:
             self._rotation = rotation
-        return state
+        return self._states[before.server.name]
 
     def _may_be_read(self, state: ServerState) -> bool:
         lag, options = state.lag_seconds, self._options
@@ -141,24 +145,23 @@ class ShardHealth:
             )
         )
 
-    def _identity(self) -> int | None:
-        """The system identifier of the shard: the configured primary's, else that of any server that was
-        seen."""
-        known = sorted(
-            (state for state in self._states.values() if state.system_identifier is not None),
-            key=lambda state: state.server.role is not Role.PRIMARY,
-        )
-        return known[0].system_identifier if known else None
+    def _lineage(self) -> frozenset[int | None]:
+        """The system identifiers that servers with the shard's data have; None stands for one that is hidden.
+
+        The configured primary's, once it was seen; until then the one that all agree on who were seen, and
+        when they do not agree there is none.
+        """
+        known = {state.system_identifier for state in self._states.values()} - {None}
+        for state in self._states.values():
+            if state.server.role is Role.PRIMARY and state.system_identifier is not None:
+                known = {state.system_identifier}
+        return frozenset({None, *known}) if len(known) < 2 else frozenset()
 
     def _is_ours(self, state: ServerState) -> bool:
-        """The server has the shard's data, as far as it can be told; another cluster's has another
-        identifier."""
-        identity = self._identity()
-        return identity is None or state.system_identifier in (None, identity)
+        """The server has the shard's data, as far as it can be told; another cluster has another identifier.
+        """
+        return state.system_identifier in self._lineage()
 
     def _highest_timeline(self) -> int:
-        identity = self._identity()
-        return max(
-            (line for of, line in self._timelines.items() if identity is None or of in (None, identity)),
-            default=0,
-        )
+        lineage = self._lineage()
+        return max((line for of, line in self._timelines.items() if of in lineage), default=0)

@@ -89,6 +89,30 @@ def test_a_primary_of_another_cluster_does_not_count_however_high_its_timeline()
     assert shard.primary is None
 
 
+def test_a_stranger_that_was_seen_first_leaves_as_soon_as_the_primary_is_seen() -> None:
+    shard = health(RotationOptions(max_lag=None))
+    shard.seen(R1, replica(identifier=8), 1.0)
+    shard.seen(P, primary(), 1.5)
+    assert shard.rotation == ()
+    assert shard.state(R1.name).since == 1.5
+
+
+def test_while_the_primary_was_not_seen_servers_that_disagree_are_not_read() -> None:
+    shard = health(RotationOptions(max_lag=None))
+    shard.seen(R1, replica(identifier=7), 1.0)
+    assert shard.rotation == (R1,)
+    shard.seen(R2, replica(identifier=8), 1.0)
+    assert shard.rotation == ()
+
+
+def test_replicas_of_an_old_primary_leave_as_soon_as_the_new_timeline_is_seen() -> None:
+    shard = health()
+    shard.seen(P, primary(), 1.0)
+    shard.seen(R1, replica(timeline=1), 1.0)
+    shard.seen(P, primary(timeline=2), 2.0)
+    assert shard.rotation == ()
+
+
 def test_servers_that_hide_their_identifier_are_taken_for_ours() -> None:
     shard = health()
     shard.seen(P, primary(identifier=None), 1.0)
