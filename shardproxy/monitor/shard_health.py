@@ -158,8 +158,7 @@ class ShardHealth:
         return frozenset({None, *known}) if len(known) < 2 else frozenset()
 
     def _is_ours(self, state: ServerState) -> bool:
-        """The server has the shard's data, as far as it can be told; another cluster has another identifier.
-        """
+        """The server has the shard's data, as far as can be told; another cluster has another identifier."""
         return state.system_identifier in self._lineage()
 
     def _highest_timeline(self) -> int:
