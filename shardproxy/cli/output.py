@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from shardproxy.config.mistakes import Mistake
+from shardproxy.config.mistakes import ConfigMistakes, Mistake
 from shardproxy.errors import ShardproxyError
 
 ConfigFile = Annotated[
@@ -57,7 +57,11 @@ def mistake_json(mistake: Mistake) -> dict[str, Any]:
 
 def fail(error: ShardproxyError) -> NoReturn:
     """Write an expected error to standard error and end with exit code 1."""
-    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {error.message}", err=True)
+    message = error.message
+    if isinstance(error, ConfigMistakes):  # a line each, as compilers write them
+        typer.echo(message, err=True)
+        message = f"{len(error.mistakes)} mistake(s) in the configuration"
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
     if error.detail:
         typer.echo(f"detail: {error.detail}", err=True)
     if error.hint:

@@ -1,6 +1,7 @@
 """``shardproxy route``: where a statement would go, and why. Nothing is run."""
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from shardproxy.cli.schema_source import KnownSchema, ask_designated_shard, from
 from shardproxy.config import assemble
 from shardproxy.config.load import load
 from shardproxy.config.model import Config
-from shardproxy.errors import ShardproxyError
+from shardproxy.errors import ShardproxyError, StatementError
 from shardproxy.routing.explain import Explanation, explain
 from shardproxy.routing.parameters import BindValues, LiteralValues, Values
 from shardproxy.routing.route import ReadPolicy, Route
@@ -42,6 +43,9 @@ Offline = Annotated[
     ),
 ]
 
+_BLOCK = {Kind.BEGIN: True, Kind.COMMIT: False, Kind.ROLLBACK: False}
+"""Whether a transaction block is open after a statement."""
+
 _ROUTED = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
 
 
@@ -54,13 +58,20 @@ def route(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say where a statement goes and why, without running it; exit 1 when it is refused."""
+    """Say where a statement goes and why, without running it; exit 1 when it is refused.
+
+    Of several statements each is explained for itself, after the BEGIN that stands before it.
+    """
     options = load(config)
     known = from_configuration(options) if offline else ask_designated_shard(options)
     shard_map = assemble.shard_map(options)
-    text = sql.encode()
+    text = os.fsencode(sql)  # the bytes that were typed, valid or not
     context = _context(options, shard_map, text, tenant, read)
-    explained = _explain(text, param or [], known, shard_map, context)
+    try:
+        explained = _explain(text, param or [], known, shard_map, context)
+    except StatementError as error:
+        _point_at(sql, error.position)
+        raise
     if as_json:
         write_json({"statements": [_as_json(statement, found) for statement, found in explained]})
     else:
@@ -76,7 +87,14 @@ def _context(
     """The session's part: the options, or a leading comment as the application would write it."""
     hints = leading_settings(text)
     named = tenant if tenant is not None else hints.get("shardproxy.tenant")
-    policy = read or ReadPolicy(hints.get("shardproxy.read", config.reads.default))
+    wanted = hints.get("shardproxy.read", config.reads.default)
+    if wanted not in tuple(ReadPolicy):
+        raise StatementError(
+            f'invalid value for parameter "shardproxy.read": "{wanted}"',
+            sqlstate="22023",
+            hint=f"Available values: {', '.join(ReadPolicy)}.",
+        )
+    policy = read or ReadPolicy(wanted)
     key: Key | None = None
     if named is not None:
         group = shard_map.tables.tenant_group
@@ -91,11 +109,16 @@ def _explain(
     values: Values
     if params:
         planned = planner.extended(text, known.search_path)
-        values = BindValues((), [None if value == NULL else value.encode() for value in params])
+        values = BindValues((), [None if value == NULL else os.fsencode(value) for value in params])
     else:
         planned = planner.simple(text, known.search_path)
         values = LiteralValues(planned.literals)
-    return [(each, _explain_one(each, values, shard_map, context)) for each in planned.statements]
+    explained = []
+    for statement in planned.statements:
+        explained.append((statement, _explain_one(statement, values, shard_map, context)))
+        if statement.kind in _BLOCK:
+            context = replace(context, in_transaction=_BLOCK[statement.kind])
+    return explained
 
 
 def _explain_one(
@@ -109,6 +132,16 @@ def _explain_one(
     except ShardproxyError as error:
         outcome = error
     return explain(statement, outcome, shard_map, values)
+
+
+def _point_at(sql: str, position: int) -> None:
+    """Show where an error is, as psql does; ``position`` counts characters from 1, 0 means nowhere."""
+    if not 0 < position <= len(sql) + 1:
+        return
+    start = sql.rfind("\n", 0, position - 1) + 1
+    label = f"LINE {sql.count(chr(10), 0, start) + 1}: "
+    typer.echo(label + sql[start:].split("\n", 1)[0], err=True)
+    typer.echo(" " * (len(label) + position - 1 - start) + "^", err=True)
 
 
 def _as_json(statement: Statement, found: Explanation) -> dict[str, Any]:

@@ -41,9 +41,8 @@ async def _ask(config: Config) -> KnownSchema:
     wanted = config.designated_index
     target = next(each for each in targets(config) if each.shard == wanted and each.role is Role.PRIMARY)
     try:
-        connection = await connect(target)
+        connection = await connect(target, own_search_path=True)
         try:
-            await connection.execute("RESET search_path")
             path = await connection.fetchval("SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]")
             return KnownSchema(await read_schema(connection), tuple(path))
         finally:

@@ -1,6 +1,7 @@
 """What one server says of itself. Nothing is judged here, and nothing is written on the server."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -87,8 +88,11 @@ async def look(target: Target, shard_map: ShardMap, slots: asyncio.Semaphore) ->
             connection.terminate()
 
 
-async def connect(target: Target) -> asyncpg.Connection:
-    """A read-only connection, whatever the environment says: no PGPASSWORD, no .pgpass, no search_path."""
+async def connect(target: Target, *, own_search_path: bool = False) -> asyncpg.Connection:
+    """A read-only connection, whatever the environment says: no PGPASSWORD, no .pgpass.
+
+    Its search_path is pg_catalog, or the role's own.
+    """
     login = target.login
     return await asyncpg.connect(
         host=target.address.host,
@@ -103,8 +107,8 @@ async def connect(target: Target) -> asyncpg.Connection:
         target_session_attrs="any",
         server_settings={
             "application_name": APPLICATION_NAME,
-            "search_path": "pg_catalog",
             "default_transaction_read_only": "on",
+            **({} if own_search_path else {"search_path": "pg_catalog"}),
         },
     )
 
@@ -173,6 +177,8 @@ def reason(fault: Exception) -> str:
     if isinstance(fault, TimeoutError):
         return "no answer in time"
     if isinstance(fault, OSError):
-        return fault.strerror or "the connection failed"
+        # The event loops word it differently; getaddrinfo's own numbers are negative and have their text.
+        known = os.strerror(fault.errno) if fault.errno is not None and fault.errno > 0 else fault.strerror
+        return known or "the connection failed"
     lines = str(fault).splitlines()
     return lines[0] if lines else type(fault).__name__

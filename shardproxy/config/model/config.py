@@ -12,6 +12,8 @@ from shardproxy.config.model.tables import Group, Table
 from shardproxy.config.model.traffic import Limits, Log, Pool, Reads, Timeouts
 from shardproxy.config.model.units import OFF
 
+DEFAULT_GROUP = "tenant"
+
 
 def _off_is_none(value: Any) -> Any:
     return None if value == OFF else value
@@ -46,13 +48,13 @@ class Config(Section):
     )
     ring: Ring = Field(default_factory=Ring, description="How buckets are spread over the shards.")
     groups: dict[str, Group] = Field(
-        default_factory=lambda: {"tenant": Group(type="text")},
+        default_factory=lambda: {DEFAULT_GROUP: Group(type="text")},
         min_length=1,
         description="Colocation groups and the type of their key.",
     )
     tenant_group: str | None = Field(
         default=None,
-        description="Group that shardproxy.tenant and `placements` speak of; default: the first of `groups`.",
+        description="Group of shardproxy.tenant and `placements`; default: tenant, or else the first.",
     )
     placements: dict[str, str] = Field(
         default_factory=dict,
@@ -80,7 +82,9 @@ class Config(Section):
     @property
     def tenant_group_name(self) -> str:
         """The group that ``shardproxy.tenant`` speaks of."""
-        return self.tenant_group or next(iter(self.groups))
+        if self.tenant_group is not None:
+            return self.tenant_group
+        return DEFAULT_GROUP if DEFAULT_GROUP in self.groups else next(iter(self.groups))
 
     @property
     def designated_index(self) -> int:

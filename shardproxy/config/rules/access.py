@@ -29,7 +29,11 @@ def _check_users(config: Config, report: Report) -> None:
             report.mistake((*path, "name"), f"user '{user.name}' is listed twice; keep one")
         seen.add(user.name)
         given = (user.password, user.password_file, user.password_env)
-        if config.auth.method == "scram" and not _auth_is_unusable(report) and all(one is None for one in given):
+        if (
+            config.auth.method == "scram"
+            and not _auth_is_unusable(report)
+            and all(one is None for one in given)
+        ):
             report.mistake(
                 path, f"user '{user.name}' has no password; add password, password_file or password_env"
             )
