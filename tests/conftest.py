@@ -66,12 +66,22 @@ def run(install: Install) -> Iterator[Run]:
         yield run
 
 
+@pytest.fixture(scope="session")
+def template(install: Install) -> Iterator[Server]:
+    """A server as initdb made it, never started, to be copied."""
+    with Run(install) as run:
+        yield Server.create(run, "template")
+
+
 @pytest.fixture
-def new_server(run: Run) -> Callable[..., Server]:
-    """Makes and starts servers that end with the test: ``new_server("name", settings=..., auth=...)``."""
+def new_server(run: Run, template: Server) -> Callable[..., Server]:
+    """Makes and starts servers that end with the test: ``new_server("name", settings=..., auth=...)``.
+
+    They are copies of one template, so they share a system identifier as no real primaries do.
+    """
 
     def make(name: str = "server", **options: object) -> Server:
-        return Server.create(run, name, **options).start()  # type: ignore[arg-type]
+        return Server.create(run, name, template=template, **options).start()  # type: ignore[arg-type]
 
     return make
 

@@ -23,11 +23,14 @@ class PortLease:
     _descriptor: int
 
     @classmethod
-    def take(cls, preferred: int | None = None) -> "PortLease":
-        """Lease ``preferred`` if it is free, else any free port. :raises DemoError: there is none."""
-        candidates = random.sample(_RANGE, 200)
-        if preferred is not None:
-            candidates.insert(0, preferred)
+    def take(cls, preferred: int | None = None, *, only: bool = False) -> "PortLease":
+        """Lease ``preferred`` if it is free, else any free port unless ``only`` that will do.
+
+        :raises DemoError: there is none.
+        """
+        candidates = [] if preferred is None else [preferred]
+        if not only:
+            candidates += random.sample(_RANGE, 200)
         for port in candidates:
             descriptor = _lock(port)
             if descriptor is None:
@@ -35,7 +38,7 @@ class PortLease:
             if _is_free(port):
                 return cls(port, descriptor)
             os.close(descriptor)
-        raise DemoError("no free TCP port on 127.0.0.1")
+        raise DemoError(f"port {preferred} on 127.0.0.1 is taken" if only else "no free port on 127.0.0.1")
 
     def release(self) -> None:
         """Give the port back. Call once."""

@@ -62,18 +62,22 @@ class Server:
         *,
         settings: Mapping[str, str] | None = None,
         auth: str = "scram-sha-256",
+        template: "Server | None" = None,
     ) -> "Server":
         """Make a data directory with initdb; the server is not started.
 
         ``settings`` go to postgresql.conf above our own; ``auth`` is pg_hba.conf's method for TCP.
+        ``template`` is a stopped server to copy instead: ten times faster, but the copy shares its system
+        identifier.
         """
         server = cls(run, name)
-        server._initdb()
+        if template is None:
+            server._initdb()
+        else:
+            server._copy(template)
         ours = initial_settings(run.install.version, durable=run.durable, cluster_name=name)
         server._write("shardproxy.conf", changed(ours, settings or {}))
         server._write("pg_hba.conf", host_based_authentication(auth))
-        with (server.data_dir / "postgresql.conf").open("a") as conf:
-            conf.write("include_if_exists 'shardproxy.conf'\n")
         return server
 
     @classmethod
@@ -88,25 +92,19 @@ class Server:
         replica = Server(self.run, name)
         replica._keep_password(self._password_file.read_text())
         self._user.make_directory(replica.data_dir)
-        self._user.run(
-            [
-                str(self.install.bin("pg_basebackup")),
-                "-h",
-                str(self.socket_dir),
-                "-p",
-                str(self.port),
-                "-U",
-                "postgres",
-            ]
-            + ["-D", str(replica.data_dir), "-X", "stream", "-c", "fast"]
-            + ([] if self.run.durable else ["--no-sync"])
-        )
+        words = ["-h", str(self.socket_dir), "-p", str(self.port), "-U", "postgres"]
+        words += ["-D", str(replica.data_dir), "-X", "stream", "-c", "fast"]
+        words += [] if self.run.durable else ["--no-sync"]
+        self._user.run([self.install.bin("pg_basebackup"), *words])
         replica.follow(self)
         replica.configure({"cluster_name": name, **(settings or {})})
         return replica
 
     def follow(self, primary: "Server") -> None:
-        """Make this stopped server a standby of ``primary`` from its next start on."""
+        """Make this stopped server a standby of ``primary`` from its next start on.
+
+        It must have no WAL that ``primary`` has not received (a former primary of it: pg_rewind's case).
+        """
         words = {
             "host": str(primary.socket_dir),
             "port": str(primary.port),
@@ -254,7 +252,7 @@ class Server:
         while self.query(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'") != "t":
             if time.monotonic() > deadline:
                 raise DemoError(
-                    f"replica {self.name} did not replay {lsn} in {timeout:g} s: {self.log_tail()}"
+                    f"replica {self.name} has not replayed {lsn} in {timeout:g} s: {self.log_tail()}"
                 )
             time.sleep(0.01)
 
@@ -313,19 +311,20 @@ class Server:
         self._user.make_directory(self.data_dir)
         # From 17 on PostgreSQL brings its own C.UTF-8, and does not depend on the machine's locales.
         builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        self._user.run(
-            [
-                str(self.install.bin("initdb")),
-                "-D",
-                str(self.data_dir),
-                "-U",
-                "postgres",
-                f"--pwfile={self._password_file}",
-            ]
-            + ["--encoding=UTF8", "--no-instructions"]
-            + (builtin if self.install.version >= (17, 0) else ["--locale=C.UTF-8"])
-            + ([] if self.run.durable else ["--no-sync"])
-        )
+        words = ["-D", str(self.data_dir), "-U", "postgres", f"--pwfile={self._password_file}"]
+        words += ["--encoding=UTF8", "--no-instructions"]
+        words += builtin if self.install.version >= (17, 0) else ["--locale=C.UTF-8"]
+        words += [] if self.run.durable else ["--no-sync"]
+        self._user.run([self.install.bin("initdb"), *words])
+        with (self.data_dir / "postgresql.conf").open("a") as conf:
+            conf.write("include 'shardproxy.conf'\n")
+
+    def _copy(self, template: "Server") -> None:
+        if template.is_running:
+            raise DemoError(f"server {template.name} is running, so it cannot be copied")
+        self._keep_password(template._password_file.read_text())
+        self._user.make_directory(self.data_dir)
+        self._user.run(["cp", "-a", f"{template.data_dir}/.", str(self.data_dir)])
 
     def _socket_directory(self) -> Path:
         directory = self.run.directory / f"{self.name}.sock"

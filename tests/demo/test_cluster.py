@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
-from shardproxy.demo.errors import DemoError
 from shardproxy.topology.shard_map import ShardSpec, build
 from shardproxy.topology.tables import Sharded
 from tests.support import aio, sample
@@ -29,20 +29,28 @@ def test_the_shards_together_hold_what_the_oracle_holds(cluster: Cluster) -> Non
             assert len([each for each in counts if each]) >= 2, f"{table} is not spread"
 
 
-@pytest.mark.parametrize("table", ["tenants", "coupons", "devices", "device_notes", "docs"])
+@pytest.mark.parametrize("table", ["tenants", "coupons", "devices", "device_notes", "docs", "audit"])
 def test_no_shard_admits_a_row_of_another(cluster: Cluster, table: str) -> None:
-    for row in sample.rows()[table]:
-        owner = sample.owner(table, row[0])
-        for index, shard in enumerate(cluster.shards):
-            sql = f"SET session_replication_role = replica; BEGIN; DELETE FROM {table} WHERE false;"
-            values = ", ".join("NULL" if each is None else f"'{each}'" for each in row)
-            sql += f"DELETE FROM {table} WHERE {sample.COLUMNS[table][0]} = '{row[0]}';"
-            sql += f"INSERT INTO {table} ({', '.join(sample.COLUMNS[table])}) VALUES ({values}); ROLLBACK"
-            if index == owner:
-                shard.primary.query(sql, dbname=DATABASE)
-            else:
-                with pytest.raises(DemoError, match="only_own_rows"):
-                    shard.primary.query(sql, dbname=DATABASE)
+    columns = sample.COLUMNS[table]
+    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
+
+    async def admits(shard: int, row: tuple[Any, ...]) -> bool:
+        connection = await asyncpg.connect(cluster.dsn(shard, superuser=True))
+        try:
+            # Without foreign keys, and without the row that may be there already.
+            await connection.execute("BEGIN; SET LOCAL session_replication_role = replica")
+            await connection.execute(f"DELETE FROM {table} WHERE {columns[0]} = $1", row[0])
+            await connection.execute(insert, *row)
+        except asyncpg.CheckViolationError as error:
+            return error.constraint_name != "only_own_rows"
+        finally:
+            await connection.close()
+        return True
+
+    for row in sample.rows()[table][::3]:
+        for index in range(len(cluster.shards)):
+            assert aio.run(admits(index, row)) == sample.belongs(table, row, index)
 
 
 def test_a_placed_tenant_is_not_where_the_ring_says(cluster: Cluster) -> None:
