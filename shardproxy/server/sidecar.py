@@ -84,6 +84,7 @@ class Sidecar:
                 raise ConfigError(
                     f"cannot listen on http {self.config.http.host}:{self.config.http.port}: {error}"
                 ) from error
+            log.info("http on %s:%d", self.config.http.host, self.http.port)
         log.info("listening on %s", ", ".join(self.listeners.addresses))
 
     async def drain(self, timeout: float) -> None:
