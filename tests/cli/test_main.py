@@ -11,6 +11,8 @@ from shardproxy.cli import main
 from shardproxy.version import VERSION
 from tests.cli.conftest import CONFIG, Run
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.mark.parametrize(
     ("pure", "said"),
@@ -65,22 +67,23 @@ def test_the_configuration_can_be_named_in_the_environment(
 
 
 def test_config_schema_writes_the_committed_schema(shardproxy: Run) -> None:
-    committed = Path(__file__).parents[2] / "config" / "shardproxy.schema.json"
+    committed = ROOT / "config" / "shardproxy.schema.json"
     assert shardproxy("config-schema").stdout == committed.read_text()
 
 
 def test_a_process_of_its_own(tmp_path: Path) -> None:
     """No traceback, the streams and the exit code, by ``python -m``."""
-    (tmp_path / "good.yaml").write_text(CONFIG)
-    (tmp_path / "bad.yaml").write_text("pool: {size: 0}\n")
+    good_file, bad_file = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good_file.write_text(CONFIG)
+    bad_file.write_text("pool: {size: 0}\n")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "shardproxy", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
-    good = run("check", "-c", "good.yaml")
+    good = run("check", "-c", str(good_file))
     assert (good.returncode, good.stderr) == (0, "")
-    bad = run("serve", "-c", "bad.yaml")
+    bad = run("serve", "-c", str(bad_file))
     assert (bad.returncode, bad.stdout) == (1, "")
     assert "Traceback" not in bad.stderr
-    assert "bad.yaml:1:14: pool.size: must be at least 1" in bad.stderr
+    assert f"{bad_file}:1:14: pool.size: must be at least 1" in bad.stderr

@@ -23,6 +23,9 @@ APPLICATION_NAME: Final = "shardproxy check"
 FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a server or the network does; TimeoutError is an OSError."""
 
+SPREADABLE: Final = ("r", "p")
+"""pg_class.relkind of what the configuration can list: tables and partitioned tables."""
+
 COUNT_TIMEOUT: Final = 600.0
 """Seconds that counting the misplaced rows of one table may take; it reads the whole table."""
 
@@ -145,7 +148,7 @@ async def _misplaced_rows(
 
 def _misplaced(relation: Relation | None, rule: TableRule, shard: int, shard_map: ShardMap) -> str | None:
     """The SQL condition of rows that must not be on this shard; None when there is nothing to count."""
-    if relation is None or relation.kind not in ("r", "p"):
+    if relation is None or relation.kind not in SPREADABLE:
         return None
     if isinstance(rule, Local):
         return None if shard_map.index.get(rule.shard) == shard else "true"

@@ -1,8 +1,9 @@
 """What is wrong with tables: missing, no usable key, different between shards, rows in the wrong place."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from shardproxy.config.live.look import Look
+from shardproxy.config.live.look import SPREADABLE, Look
 from shardproxy.config.mistakes import OptionPath
 from shardproxy.config.model import Config
 from shardproxy.config.names import parse_relation
@@ -13,7 +14,7 @@ from shardproxy.topology.keys import family_of
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Local, RelationName, Sharded, TableRule, TableRules
 
-_SPREADABLE = ("r", "p")  # tables and partitioned tables
+SHOWN: Final = 10
 
 
 def judge_tables(config: Config, shard_map: ShardMap, primaries: Sequence[Look], report: Report) -> None:
@@ -27,6 +28,14 @@ def judge_tables(config: Config, shard_map: ShardMap, primaries: Sequence[Look],
         for message in _uniqueness(relation, rules.rules[relation], schemas):
             report.warning(path, message)
     _judge_differences(primaries, rules, paths, report)
+    unlisted = _unlisted(rules, schemas)
+    if unlisted:
+        report.warning(
+            ("tables",),
+            f"statements that use {', '.join(unlisted[:SHOWN])}"
+            f"{', ...' if len(unlisted) > SHOWN else ''} are refused; say how each table is spread",
+            at_key=True,
+        )
     for seen in primaries:
         for relation, misplaced in seen.misplaced.items():
             if misplaced.failure is not None:
@@ -39,6 +48,18 @@ def judge_tables(config: Config, shard_map: ShardMap, primaries: Sequence[Look],
                     f"{misplaced.rows} row(s) on shard '{seen.target.name}' {_why(rules.rules[relation])}; "
                     "move or delete them",
                 )
+
+
+def _unlisted(rules: TableRules, schemas: Mapping[str, Schema]) -> list[str]:
+    """Tables the configuration does not speak of; a partition or child is as its parent is."""
+    return sorted(
+        {
+            label(name)
+            for schema in schemas.values()
+            for name, relation in schema.relations.items()
+            if relation.kind in SPREADABLE and not relation.parents and name not in rules.rules
+        }
+    )
 
 
 def _why(rule: TableRule) -> str:
@@ -69,7 +90,7 @@ def _table(
 
 
 def _relation(relation: Relation, rule: TableRule, rules: TableRules) -> Iterator[str]:
-    if relation.kind not in _SPREADABLE:
+    if relation.kind not in SPREADABLE:
         yield f"is {KINDS.get(relation.kind, 'no table')}; only tables can be listed, so remove it"
         return
     if not isinstance(rule, Sharded):

@@ -167,6 +167,21 @@ def test_rows_that_a_policy_would_hide_are_not_called_right(
     ) in warnings
 
 
+def test_tables_that_are_not_listed_are_a_warning(
+    check: Check, config: dict[str, Any], on_shards: Sql
+) -> None:
+    """A partition is as its parent is, and needs no line of its own."""
+    on_shards(
+        "CREATE TABLE live.listed (id text) PARTITION BY HASH (id);"
+        "CREATE TABLE live.part PARTITION OF live.listed FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+        "ALTER TABLE live.listed OWNER TO app"
+    )
+    config["tables"]["live.listed"] = {"key": "id"}
+    mistakes, warnings = check(config)
+    assert mistakes == []
+    assert "tables: statements that use misc are refused; say how each table is spread" in warnings
+
+
 @pytest.fixture
 def mood(cluster: Cluster) -> Iterator[None]:
     """An enum whose OID differs between the shards."""
