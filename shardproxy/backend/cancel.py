@@ -14,23 +14,30 @@ from shardproxy.wire import client_messages
 async def cancel(address: Address, connection: ServerConnection, timeout: float) -> bool:
     """Ask the server to cancel what ``connection`` runs; True when the server took the request.
 
-    ``timeout`` is in seconds. Until the end of this call :attr:`ServerConnection.is_clean` is False.
+    ``timeout`` is in seconds. Until the end of this call :attr:`ServerConnection.is_clean` is False, and for
+    ever when the server did not close the socket: the request may be lying somewhere.
     """
     connection.cancels += 1
+    delivered = False
     try:
         async with asyncio.timeout(timeout):
-            path = address.socket_path
-            if path is not None:
-                reader, writer = await asyncio.open_unix_connection(path)
-            else:
-                reader, writer = await asyncio.open_connection(address.host, address.port)
-            try:
-                writer.write(client_messages.cancel_request(connection.pid, connection.secret))
-                await reader.read(1)  # the server answers nothing and closes
-            finally:
-                writer.close()
+            await _deliver(address, client_messages.cancel_request(connection.pid, connection.secret))
+        delivered = True
     except (OSError, TimeoutError):
-        return False
+        pass
     finally:
-        connection.cancels -= 1
-    return True
+        connection.cancel_ended(delivered=delivered)
+    return delivered
+
+
+async def _deliver(address: Address, request: bytes) -> None:
+    path = address.socket_path
+    if path is not None:
+        reader, writer = await asyncio.open_unix_connection(path)
+    else:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write(request)
+        await reader.read(1)  # the server answers nothing and closes
+    finally:
+        writer.close()

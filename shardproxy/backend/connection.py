@@ -25,6 +25,7 @@ class ServerConnection(asyncio.Protocol):
     ``settings`` is the value of session settings that the server has (any value compared by identity;
     None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first.
     ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
+    ``retired``: whoever has it keeps it, and nobody gets it afterwards.
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
@@ -38,11 +39,13 @@ class ServerConnection(asyncio.Protocol):
         self.prepared: dict[bytes, None] = {}
         self.prepared_limit = 200
         self.cancels = 0
+        self.retired = False
         self.closed = False
         self.reason = ""
         self.born = 0.0
         self.idle_since = 0.0
         self.on_closed: Callable[[ServerConnection], None] = lambda _: None
+        self.on_cancels_ended: Callable[[ServerConnection], None] = lambda _: None
         self.on_parameter: Callable[[ServerConnection, str, str], None] = lambda *_: None
         self.counters = ShardCounters()
         self._transport: asyncio.Transport | None = None
@@ -54,10 +57,8 @@ class ServerConnection(asyncio.Protocol):
         transport.set_protocol(self)
 
     @property
-    def is_clean(self) -> bool:
-        """Every reply that was owed has come, no transaction is open, nothing is being cancelled: anybody
-        may have it.
-        """
+    def is_settled(self) -> bool:
+        """Every reply that was owed has come, and no transaction is open."""
         stream = self.stream
         return (
             not self.closed
@@ -65,8 +66,20 @@ class ServerConnection(asyncio.Protocol):
             and not stream.skipping
             and not stream.out
             and self.status == READY_IDLE
-            and self.cancels == 0
         )
+
+    @property
+    def is_clean(self) -> bool:
+        """It is settled, and no cancel is under way that could hit what runs next: anybody may have it."""
+        return self.is_settled and self.cancels == 0 and not self.retired
+
+    def cancel_ended(self, *, delivered: bool) -> None:
+        """One of ``cancels`` is over; one that was not ``delivered`` may still arrive at any time."""
+        self.cancels -= 1
+        if not delivered:
+            self.retired = True
+        if self.cancels == 0:
+            self.on_cancels_ended(self)
 
     def prepare(self, name: bytes, text: bytes, oids: tuple[int, ...]) -> bytes:
         """The messages that make sure ``name`` is prepared here, most often none; their replies are promised.

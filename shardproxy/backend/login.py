@@ -3,7 +3,6 @@ anybody.
 """
 
 import asyncio
-
 from typing import cast
 
 from shardproxy.backend.connection import ServerConnection
@@ -20,11 +19,16 @@ _keys = KeyCache()
 
 
 class _LoginProtocol(asyncio.Protocol):
-    """Feeds the login script with what the server sends; ``done`` ends with its result."""
+    """Feeds the login script with what the server sends; ``done`` ends with the logged-in connection.
 
-    def __init__(self, script: LoginScript) -> None:
-        self.done: asyncio.Future[LoggedIn] = asyncio.get_running_loop().create_future()
+    The connection takes over the transport together with the last message of the login, so that nothing
+    which comes after it, not even the end, is missed.
+    """
+
+    def __init__(self, script: LoginScript, settings: object) -> None:
+        self.done: asyncio.Future[ServerConnection] = asyncio.get_running_loop().create_future()
         self._script = script
+        self._settings = settings
         self._reader = FrameReader(MAX_LOGIN_MESSAGE)
         self._transport: asyncio.Transport | None = None
 
@@ -38,16 +42,25 @@ class _LoginProtocol(asyncio.Protocol):
                 if self.done.done():
                     raise Unavailable("the server sent more than its login")
                 self._step(message)
+            if self.done.done() and self._reader.buffered:
+                raise Unavailable("the server sent more than its login")
         except ShardproxyError as error:
             if not self.done.done():
                 self.done.set_exception(error)
+            elif not self.done.cancelled() and self.done.exception() is None:
+                self.done.result().abort(error.message)
 
     def _step(self, message: tuple[int, bytes]) -> None:
         assert self._transport is not None
         try:
             answer = self._script.send(message)
         except StopIteration as end:
-            self.done.set_result(end.value)
+            logged_in: LoggedIn = end.value
+            connection = ServerConnection(
+                logged_in.pid, logged_in.secret, dict(logged_in.parameters), self._settings
+            )
+            connection.adopt(self._transport)
+            self.done.set_result(connection)
         else:
             if answer:
                 self._transport.write(answer)
@@ -74,16 +87,18 @@ async def open_connection(
     """
     try:
         async with asyncio.timeout(connect_timeout):
-            transport, protocol = await _connect(address, login)
+            transport, protocol = await _connect(address, login, settings)
     except TimeoutError as error:
         raise Unavailable(f"{address} cannot be connected to within {connect_timeout:g} s") from error
     except OSError as error:
         raise Unavailable(f"{address}: {error.strerror or error}") from error
-    connection = await _log_in(transport, protocol, address, sockets, login_timeout, settings)
+    connection = await _log_in(transport, protocol, address, sockets, login_timeout)
     problem = role_problem(role, connection.parameters)
     if problem is not None:
         connection.close(problem)
         raise Unavailable(f"{address} {problem}")
+    if connection.closed:
+        raise Unavailable(f"{address} closed the connection after the login: {connection.reason}")
     return connection
 
 
@@ -101,14 +116,16 @@ def role_problem(role: Role, parameters: dict[str, str]) -> str | None:
     return None
 
 
-async def _connect(address: Address, login: Login) -> tuple[asyncio.Transport, _LoginProtocol]:
+async def _connect(
+    address: Address, login: Login, settings: object
+) -> tuple[asyncio.Transport, _LoginProtocol]:
     loop = asyncio.get_running_loop()
     options = LoginOptions(settings=login.settings, allow_cleartext=address.is_local, derive=_keys.derive)
     script = login_script(login.user, login.database, login.password, options)
     path = address.socket_path
     if path is not None:
-        return await loop.create_unix_connection(lambda: _LoginProtocol(script), path)
-    return await loop.create_connection(lambda: _LoginProtocol(script), address.host, address.port)
+        return await loop.create_unix_connection(lambda: _LoginProtocol(script, settings), path)
+    return await loop.create_connection(lambda: _LoginProtocol(script, settings), address.host, address.port)
 
 
 async def _log_in(
@@ -117,20 +134,17 @@ async def _log_in(
     address: Address,
     sockets: SocketOptions,
     timeout: float,
-    settings: object,
 ) -> ServerConnection:
     try:
         tune(transport.get_extra_info("socket"), sockets)
         async with asyncio.timeout(timeout):
-            logged_in = await protocol.done
-    except TimeoutError as error:
-        transport.abort()
-        raise Unavailable(f"{address} did not finish the login within {timeout:g} s") from error
+            return await protocol.done
     except BaseException as error:
         transport.abort()
+        if isinstance(error, TimeoutError):
+            raise Unavailable(f"{address} did not finish the login within {timeout:g} s") from error
+        if isinstance(error, OSError):
+            raise Unavailable(f"{address}: {error.strerror or error}") from error
         if isinstance(error, ShardproxyError):
             error.blame = Blame.SERVER
         raise
-    connection = ServerConnection(logged_in.pid, logged_in.secret, dict(logged_in.parameters), settings)
-    connection.adopt(transport)
-    return connection

@@ -34,8 +34,9 @@ class Pool:
     """Connections to one server. Used from one event loop; nothing here blocks it.
 
     ``idle`` is a stack (the last released is the first reused), ``active`` are checked out, ``connecting``
-    is the number of logins under way. ``refused_until`` is the loop time until which a failed connect is
-    not repeated; ``last_failure`` says why.
+    is the number of logins under way; all three count towards the size. ``quarantined`` are those of
+    ``active`` that were given back while a cancel was under way to them. ``refused_until`` is the loop time
+    until which a failed connect is not repeated; ``last_failure`` says why.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Pool:
         self.idle: list[ServerConnection] = []
         self.active: set[ServerConnection] = set()
         self.connecting = 0
+        self.quarantined: set[ServerConnection] = set()
         self.waiters: deque[asyncio.Future[ServerConnection]] = deque()
         self.refused_until = 0.0
         self.last_failure: ShardproxyError | None = None
@@ -60,6 +62,12 @@ class Pool:
         self._open = open_connection
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+
+    @property
+    def size(self) -> int:
+        """Connections there are, or will be."""
+        return len(self.active) + len(self.idle) + self.connecting
 
     @property
     def waiting(self) -> int:
@@ -77,7 +85,7 @@ class Pool:
         return connection
 
     def request(self) -> "asyncio.Future[ServerConnection]":
-        """A place in the queue. The future ends with a connection or an error; who gives up cancels it.
+        """A place in the queue, to be waited for with :meth:`claim`; who gives up sets an exception on it.
 
         Errors: Unavailable when the server cannot be reached (08006), or after ``wait_timeout`` (53300).
         """
@@ -98,6 +106,25 @@ class Pool:
         self._enqueue(future)
         self._grow()
         return future
+
+    async def claim(self, place: "asyncio.Future[ServerConnection]") -> ServerConnection:
+        """The connection that ``place`` brings. Cancelled, it goes to the next in the queue.
+
+        Raises what :meth:`request` names, and Unavailable (08006) when the connection was lost on the way.
+        """
+        try:
+            connection = await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self.release(place.result())
+            raise
+        if connection.closed:
+            raise Unavailable(f"connection to {self.name} was lost: {connection.reason}")
+        return connection
+
+    async def acquire(self) -> ServerConnection:
+        """A connection, waited for if need be; errors as of :meth:`claim`."""
+        return await self.claim(self.request())
 
     def _enqueue(self, future: "asyncio.Future[ServerConnection]") -> None:
         started = self._loop.time()
@@ -121,18 +148,29 @@ class Pool:
             Unavailable(
                 f"no connection to {self.name} became free within {self.options.wait_timeout:g} s",
                 sqlstate="53300",
-                hint=f"All {self.options.size} connections of the pool are in use; see pool.size and long transactions.",
+                hint=f"All {self.options.size} connections are in use; see pool.size and long transactions.",
             )
         )
 
     def _grow(self) -> None:
-        wanted = len(self.waiters) - self.connecting
-        room = self.options.size - len(self.active) - len(self.idle) - self.connecting
-        for _ in range(min(wanted, room)):
+        """Open connections for those who wait, as far as the size allows; after a failure not at once."""
+        wanted = min(len(self.waiters) - self.connecting, self.options.size - self.size)
+        if wanted <= 0 or self.closed:
+            return
+        delay = self.refused_until - self._loop.time()
+        if delay > 0:
+            if self._retry is None:
+                self._retry = self._loop.call_later(delay, self._grow_again)
+            return
+        for _ in range(wanted):
             self.connecting += 1
             task = self._loop.create_task(self._connect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _grow_again(self) -> None:
+        self._retry = None
+        self._grow()
 
     async def _connect(self) -> None:
         try:
@@ -147,8 +185,10 @@ class Pool:
         self.connecting -= 1
         self.counters.connects += 1
         self.last_failure = None
+        self.refused_until = 0.0
         connection.counters = self.traffic
         connection.on_closed = self._forget
+        connection.on_cancels_ended = self._leave_quarantine
         connection.born = self._loop.time()
         connection.prepared_limit = self.options.prepared_statements
         if self.closed:
@@ -162,6 +202,7 @@ class Pool:
         self.last_failure = error
         self.refused_until = self._loop.time() + self.options.retry_delay
         if self.active or self.connecting:  # those that exist go on serving the queue
+            self._grow()
             return
         while self.waiters:
             waiter = self.waiters.popleft()
@@ -176,18 +217,35 @@ class Pool:
     # --- taking back ----------------------------------------------------------------------------------------
 
     def release(self, connection: ServerConnection) -> None:
-        """Take a connection back: the next waiter gets it if it is clean, else it is closed."""
+        """Take a connection back: the next waiter gets it if it is clean, else it is closed.
+
+        One that a cancel is under way to is kept aside until the cancel can hit nothing any more.
+        """
         connection.sink = None
         connection.resume_reading()
-        if not connection.is_clean:
+        if not connection.is_settled:
             connection.abort("given back before every reply had come")
-            return
-        now = self._loop.time()
+        elif connection.retired:
+            connection.close("retired")
+        elif connection.cancels:
+            self.quarantined.add(connection)
+        elif (reason := self._reason_to_close(connection)) is not None:
+            connection.close(reason)
+        else:
+            self._offer(connection)
+
+    def _reason_to_close(self, connection: ServerConnection) -> str | None:
+        if self.closed:
+            return "shutting down"
         lifetime = self.options.max_lifetime
-        if self.closed or (lifetime and now - connection.born > lifetime):
-            connection.close("shutting down" if self.closed else "max_lifetime")
-            return
-        self._offer(connection)
+        if lifetime and self._loop.time() - connection.born > lifetime:
+            return "max_lifetime"
+        return "pool.size" if self.size > self.options.size else None
+
+    def _leave_quarantine(self, connection: ServerConnection) -> None:
+        if connection in self.quarantined:
+            self.quarantined.discard(connection)
+            self.release(connection)
 
     def _offer(self, connection: ServerConnection) -> None:
         while self.waiters:
@@ -202,6 +260,7 @@ class Pool:
     def _forget(self, connection: ServerConnection) -> None:
         self.counters.closes.add(connection.reason[:60])
         self.active.discard(connection)
+        self.quarantined.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
         if self.waiters and not self.closed:
@@ -210,12 +269,14 @@ class Pool:
     # --- upkeep ---------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Close what has been idle too long; called about once a second."""
+        """Close what has been idle, or has lived, too long; called about once a second."""
         timeout = self.options.idle_timeout
         limit = self._loop.time() - timeout
-        if timeout:
-            for connection in [c for c in self.idle if c.idle_since < limit]:
+        for connection in list(self.idle):
+            if timeout and connection.idle_since < limit:
                 connection.close("idle_timeout")
+            elif (reason := self._reason_to_close(connection)) is not None:
+                connection.close(reason)
 
     def drop_idle(self, reason: str) -> None:
         """Close every idle connection, for example because the server is no longer what it was."""
@@ -230,6 +291,8 @@ class Pool:
                 waiter.set_exception(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
         self.waiters.clear()
         self.drop_idle("shutting down")
+        if self._retry is not None:
+            self._retry.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

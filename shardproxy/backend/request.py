@@ -40,6 +40,7 @@ class _Request:
 
     def copy_in(self, connection: ServerConnection) -> None:
         connection.abort("COPY in a request of our own")
+        self.lost(connection, ShardproxyError("COPY in a request of our own"))
 
     def lost(self, connection: ServerConnection, error: ShardproxyError) -> None:
         if not self.done.done():

@@ -91,7 +91,8 @@ class ServerPool(Pool):
         history's.
         """
         if name == "in_hot_standby" and role_problem(self.role, connection.parameters) is not None:
-            connection.abort("server changed its role")
+            connection.retired = True  # the answer under way is the old history's and still good
+            self.drop_idle("server changed its role")
 
     async def cancel(self, connection: ServerConnection) -> bool:
         """Cancel what ``connection`` of this pool runs."""

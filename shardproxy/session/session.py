@@ -293,7 +293,7 @@ class Session:
             connection.prepared.clear()
             connection.settings = None
             if self.link.pinned is None and connection.status == READY_IDLE:
-                connection.cancels += 1  # not to be reused: it still has statements under names we forgot
+                connection.retired = True  # it still has statements under names that we forgot
 
     def fail(self, error: ShardproxyError) -> bool:
         """Answer a simple query with an error of ours; False while a server still has to be told of it."""
