@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from shardproxy.demo import tour
 from shardproxy.demo.errors import DemoError
@@ -114,7 +114,7 @@ class Bars:
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            TimeElapsedColumn(),
             console=_console(),
         )
         self._task: TaskID | None = None
@@ -168,13 +168,18 @@ def _tour(stage: Stage, *, as_json: bool) -> bool:
             mark = "[green]✓[/]" if step.good else "[red]✗[/]"
             console.print(mark, end=" ")
             console.print(step.title, style="bold", markup=False)
-            for line in (step.sql, f"on {step.where}: {step.found}"):
+            for line in (step.finding.sql, f"on {step.finding.where}: {step.finding.found}"):
                 console.print(f"    {line}", markup=False)
 
     asyncio.run(tour.take(stage, show))
     good = bool(steps) and all(step.good for step in steps)
     if as_json:
-        print(json.dumps({"ok": good, "steps": [asdict(step) for step in steps]}), flush=True)
+        print(
+            json.dumps(
+                {"ok": good, "steps": [{"title": step.title, **asdict(step.finding)} for step in steps]}
+            ),
+            flush=True,
+        )
     else:
         right = sum(step.good for step in steps)
         console.print(f"{right} of {len(steps)} steps right", style="green" if good else "red")

@@ -1,0 +1,126 @@
+"""``shardproxy demo`` as a user runs it, small."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shardproxy.demo.postgres import Install, Run
+from tests.demo.test_watchdog import wait_until_gone
+from tests.support import aio
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--shards", "2", "--replicas", "1", "--tenants", "6", "--orders", "60")
+
+
+def command(install: Install, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "shardproxy", "demo", "--pg-bin", str(install.bin_dir), *arguments]
+
+
+def run_demo(install: Install, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(install, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+@contextmanager
+def serving(install: Install, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
+    """A demo that has said it is ready, and what it said; ended like Ctrl-C does unless the test ended it."""
+    with subprocess.Popen(
+        command(install, "--json", *arguments),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield process, json.loads(line)
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def fetchval(dsn: str, sql: str) -> Any:
+    async def go() -> Any:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
+    return aio.run(go())
+
+
+def test_the_tour_of_a_small_demo_is_right_in_every_step(install: Install) -> None:
+    done = run_demo(install, *SMALL, "--check", "--json")
+    told = json.loads(done.stdout)
+    assert [step for step in told["steps"] if not step["good"]] == []
+    assert (done.returncode, told["ok"], len(told["steps"])) == (0, True, 12)
+    places = {step["where"] for step in told["steps"]}
+    assert {"shard-a", "shard-b", "shard-a, shard-b", "no shard"} <= places
+    assert any("replica" in place for place in places)
+
+
+def test_a_demo_without_replicas_and_with_one_shard_has_a_tour_too(install: Install) -> None:
+    done = run_demo(install, "--shards", "1", "--replicas", "0", "--tenants", "1", "--orders", "3", "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✗" not in done.stdout
+    assert "steps right" in done.stdout
+
+
+def test_it_serves_until_ctrl_c_and_leaves_nothing(install: Install) -> None:
+    with serving(install, *SMALL) as (process, told):
+        directory = Path(told["directory"])
+        assert [shard["name"] for shard in told["shards"]] == ["shard-a", "shard-b"]
+        assert fetchval(told["dsn"], "SELECT count(*) FROM tenants WHERE tenant_id = 'acme'") == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert not directory.exists()
+        with pytest.raises(ProcessLookupError):
+            os.kill(told["sidecar_pid"], 0)
+
+
+def test_a_named_directory_keeps_the_data_between_runs(install: Install) -> None:
+    with Run(install) as outer:
+        keep = ("--dir", str(outer.directory / "kept"))
+        with serving(install, *SMALL, *keep) as (_, told):
+            write = "UPDATE tenants SET name = 'Kept' WHERE tenant_id = 'acme' RETURNING name"
+            assert fetchval(told["dsn"], write) == "Kept"
+            second = run_demo(install, *keep)
+            assert second.returncode == 1
+            assert "another demo is running" in second.stderr
+        wrong = run_demo(install, "--shards", "3", *keep)
+        assert wrong.returncode == 1
+        assert "--shards 2, not 3" in wrong.stderr
+        with serving(install, *keep) as (_, told):
+            assert len(told["shards"]) == 2
+            assert fetchval(told["dsn"], "SELECT name FROM tenants WHERE tenant_id = 'acme'") == "Kept"
+            replica = told["shards"][0]["replicas"][0]
+            straight = f"postgresql://app:app@{replica}/shop"
+            assert fetchval(straight, "SELECT pg_is_in_recovery()") is True
+
+
+def test_a_killed_demo_leaves_no_process(install: Install) -> None:
+    with serving(install, *SMALL) as (process, told):
+        process.kill()
+        process.wait()
+        wait_until_gone(Path(told["directory"]), Path(f"/proc/{told['sidecar_pid']}/exe"))
+
+
+def test_a_port_that_is_taken_is_named(install: Install) -> None:
+    with serving(install, "--shards", "1", "--replicas", "0", "--tenants", "1", "--orders", "1") as (_, told):
+        port = told["dsn"].rpartition(":")[2].partition("/")[0]
+        done = run_demo(install, "--port", port)
+        assert done.returncode == 1
+        assert f"port {port} on 127.0.0.1 is taken" in done.stderr
