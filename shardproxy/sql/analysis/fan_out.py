@@ -57,7 +57,7 @@ def _in_shape(context: Context, level: Level) -> str | None:
         if present:
             return construct
     natures = {target.nature for target in context.targets.values()}
-    if not natures <= {Nature.SHARDED, Nature.REFERENCE}:
+    if not natures <= {Nature.SHARDED, Nature.REFERENCE, Nature.VIEW}:
         return "a sharded table joined with another relation over several shards"
     return None
 

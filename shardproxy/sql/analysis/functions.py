@@ -31,6 +31,9 @@ class FunctionUse:
         """Account for every function call of a text. Raises Refused for one that can run nowhere."""
         for call in found.functions:
             self._add(call, names)
+        for operator in sorted(found.operators & names.schema.user_operators):
+            self.volatile = True
+            self.reads = self.reads or f"behind the operator {operator}"
         if found.clock is not None:
             self.local = self.local or found.clock
 
