@@ -215,8 +215,12 @@ class ReplyStream:
 
     def _answer(self) -> None:
         owed = self.owed
-        while owed and isinstance(owed[0], bytes):
-            self.out.append(owed.popleft())
+        while owed:
+            head = owed[0]
+            if not isinstance(head, bytes):
+                return
+            self.out.append(head)
+            owed.popleft()
 
     def _passes_row(self) -> bool:
         """Whether a row is dropped; it must belong to something that returns rows."""
