@@ -6,8 +6,9 @@ closed.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.counters import PoolCounters, ShardCounters
@@ -27,6 +28,7 @@ class PoolOptions:
     prepared_statements: int = 200
 
 
+T = TypeVar("T")
 Opener = Callable[[], Awaitable[ServerConnection]]
 
 
@@ -61,7 +63,7 @@ class Pool:
         self.closed = False
         self._open = open_connection
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
 
     @property
@@ -164,9 +166,14 @@ class Pool:
             return
         for _ in range(wanted):
             self.connecting += 1
-            task = self._loop.create_task(self._connect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._connect())
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run ``work`` in a task that the pool owns until its end."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _grow_again(self) -> None:
         self._retry = None

@@ -10,6 +10,7 @@ from shardproxy.backend.login import open_connection, role_problem
 from shardproxy.backend.pool import Pool, PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
 from shardproxy.counters import Counters
+from shardproxy.errors import Unavailable
 from shardproxy.routing.route import Role
 
 
@@ -96,7 +97,11 @@ class ServerPool(Pool):
 
     async def cancel(self, connection: ServerConnection) -> bool:
         """Cancel what ``connection`` of this pool runs."""
-        return await cancel(self.spec.address, connection, self._backend.cancel_timeout)
+        return await self.start_cancel(connection)
+
+    def start_cancel(self, connection: ServerConnection) -> "asyncio.Task[bool]":
+        """The same in a task of the pool, which goes on when the caller is gone."""
+        return self._start(cancel(self.spec.address, connection, self._backend.cancel_timeout))
 
 
 class Shard:
@@ -117,6 +122,24 @@ class Shard:
     def pools(self) -> list[ServerPool]:
         """Primary first."""
         return [self.primary, *self.replicas]
+
+    def pool_for(self, role: Role, *, fallback: bool) -> ServerPool:
+        """The pool that a statement for ``role`` uses; ``fallback``: the primary stands in for replicas.
+
+        Raises Unavailable (57P03) when no replica is in rotation and none may stand in.
+        """
+        if role is Role.PRIMARY:
+            return self.primary
+        replica = self.replica()
+        if replica is not None:
+            return replica
+        if fallback:
+            return self.primary
+        raise Unavailable(
+            f'shard "{self.name}" has no replica in rotation',
+            hint="SET shardproxy.read = 'primary'.",
+            sqlstate="57P03",
+        )
 
     def replica(self) -> ServerPool | None:
         """The replica whose turn it is (smooth weighted round robin), None when none is in rotation."""

@@ -1,18 +1,18 @@
 """The same statement on several shards at once, the rows concatenated as they come.
 
 Rows pass through as bytes. A row that arrives in pieces holds the other shards back until it is whole; a
-client that reads slowly holds all of them back. One shard's error cancels the rest.
+client that reads slowly holds all of them back. One shard's error cancels the rest, and is the statement's.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.shards import ServerPool, Shards
-from shardproxy.errors import ShardproxyError
-from shardproxy.routing.route import FanOut, Role
+from shardproxy.errors import ShardproxyError, Unavailable
+from shardproxy.routing.route import FanOut
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import BIND, EXECUTE, QUERY, ROWS, SYNC
 from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete
@@ -24,12 +24,21 @@ class Output(Protocol):
     def write(self, data: bytes) -> None:
         """Take bytes, in order."""
 
+    def close(self) -> None:
+        """Nothing can follow what was written: a row will stay unfinished."""
+
 
 class SettingsScript(Protocol):
     """Session settings as a fan-out needs them: compared by identity, applied by their script."""
 
     def script(self) -> bytes:
         """The statements that bring any connection to these settings."""
+
+
+Preparer = Callable[[ServerConnection], bytes]
+"""Makes sure the statement is prepared on a connection: returns the messages for it, having promised their
+replies.
+"""
 
 
 class _Arm:
@@ -42,31 +51,20 @@ class _Arm:
         self.pool = pool
         self.connection: ServerConnection | None = None
         self.held: list[bytes] = []
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reply(self, connection: ServerConnection, data: bytes) -> None:
         self.run.rows(self, data)
 
     def ready(self, connection: ServerConnection, status: int) -> None:
         error = connection.stream.error
-        if error is not None:
-            self.run.failed(ServerError(error))
-            connection.counters.error(ServerError(error).sqlstate)
-        connection.counters.queries += 1
-        self._finish()
+        self.run.answered(self, connection, None if error is None else ServerError(error))
 
     def copy_in(self, connection: ServerConnection) -> None:
         connection.abort("COPY in a fan-out")
-        self.run.failed(ShardproxyError("COPY FROM STDIN on several shards"))
-        self._finish()
+        self.run.lost(self, ShardproxyError("COPY FROM STDIN on several shards"))
 
     def lost(self, connection: ServerConnection, error: ShardproxyError) -> None:
-        self.run.lost(error, mid_message=connection.stream.mid_message)
-        self._finish()
-
-    def _finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+        self.run.lost(self, error)
 
     def pause(self) -> None:
         pass  # a statement is short; its bytes may wait in the socket's buffer
@@ -76,22 +74,32 @@ class _Arm:
 
 
 class FanOutRun:
-    """One fan-out. ``error`` is the first that any shard gave; after it no row is handed on.
+    """One fan-out. Used from one event loop, and once.
 
-    ``broken`` is set when a shard was lost in the middle of a row: nothing more can be told to the client.
+    ``error`` is the first that any shard gave; after it no further row is begun. ``running`` are the arms
+    whose statement was sent and has not ended, ``_current`` the one that has handed on part of a row,
+    ``_paused`` is True while the client does not keep up, ``_waiting`` the place in a pool's queue.
     """
 
-    def __init__(self, shards: Shards, route: FanOut, settings: SettingsScript, output: Output) -> None:
+    def __init__(
+        self, shards: Shards, route: FanOut, settings: SettingsScript, output: Output, *, fallback: bool
+    ) -> None:
+        """``fallback``: the primary answers for a shard that has no replica in rotation."""
         self.error: ShardproxyError | None = None
-        self.broken = False
+        self.running: set[_Arm] = set()
         self._settings = settings
         self._output = output
-        self._arms = [_Arm(self, _pool(shards, shard, route.role)) for shard in route.shards]
+        self._arms = [
+            _Arm(self, shards[shard].pool_for(route.role, fallback=fallback)) for shard in route.shards
+        ]
+        self._loop = asyncio.get_running_loop()
+        self._started = 0.0
+        self._ended: asyncio.Future[None] | None = None
         self._current: _Arm | None = None
+        self._paused = False
         self._described = False
         self._announces = False
-        self._waiting: list[asyncio.Future[ServerConnection]] = []
-        self._counts: list[int | None] = []
+        self._waiting: asyncio.Future[ServerConnection] | None = None
 
     # --- ways to run ----------------------------------------------------------------------------------------
 
@@ -101,128 +109,172 @@ class FanOutRun:
         """
         self._announces = True
         message = client_messages.query(text)
-        await self._run(self._arms, lambda _: message, (QUERY | ROWS,))
-        self._output.write(command_complete(f"SELECT {self._total()}"))
+        counts = await self._run(self._arms, lambda _: message, (QUERY | ROWS,))
+        self._output.write(command_complete(f"SELECT {_total(counts)}"))
 
-    async def extended(self, prepare: "Preparer", bind: bytes, limit: int) -> None:
+    async def extended(self, prepare: Preparer, bind: bytes, limit: int) -> None:
         """Run a bound statement: rows and tag, or PortalSuspended after ``limit`` rows (0: all)."""
-        if limit:
-            await self._limited(prepare, bind, limit)
-            return
-        message = bind + client_messages.execute(b"", 0) + client_messages.SYNC
-        owed = (BIND | ROWS, EXECUTE | ROWS, SYNC | ROWS)
-        await self._run(self._arms, lambda connection: prepare(connection) + message, owed)
-        self._output.write(command_complete(f"SELECT {self._total()}"))
-
-    async def _limited(self, prepare: "Preparer", bind: bytes, limit: int) -> None:
-        """One shard after another until there are rows enough."""
         total = 0
-        for arm in self._arms:
-            message = bind + client_messages.execute(b"", limit - total) + client_messages.SYNC
+        # With a limit one shard after another, until there are rows enough.
+        for arms in [[arm] for arm in self._arms] if limit else [self._arms]:
+            rest = limit - total if limit else 0
+            message = bind + client_messages.execute(b"", rest) + client_messages.SYNC
             owed = (BIND | ROWS, EXECUTE | ROWS, SYNC | ROWS)
-
-            def messages(connection: ServerConnection, message: bytes = message) -> bytes:
-                return prepare(connection) + message
-
-            tags = await self._run([arm], messages, owed)
-            if tags[0] is None:
+            counts = await self._run(arms, _prepared(prepare, message), owed)
+            if None in counts:
                 self._output.write(PORTAL_SUSPENDED)
                 return
-            total += tags[0]
+            total += _total(counts)
         self._output.write(command_complete(f"SELECT {total}"))
 
-    async def _run(
-        self, arms: list[_Arm], messages: Callable[[ServerConnection], bytes], owed: tuple[int, ...]
-    ) -> list[int | None]:
+    async def _run(self, arms: list[_Arm], messages: Preparer, owed: tuple[int, ...]) -> list[int | None]:
+        """The rows that each arm had, None for a portal that was suspended."""
         try:
-            await self._connect(arms)
+            for arm in arms:  # in the order of the shards, so that two fan-outs cannot wait for each other
+                await self._connect(arm)
+                self._check()
             for arm in arms:
-                connection = arm.connection
-                assert connection is not None
-                connection.stream.error = connection.stream.tag = connection.stream.description = None
-                data = messages(connection)
-                for item in owed:
-                    connection.stream.promise(item)
-                connection.send(data)
-            await asyncio.gather(*(arm.done for arm in arms))
-            if self.error is not None:
-                raise self.error
+                self._send(arm, messages, owed)
+            self._ended = self._loop.create_future()
+            await self._ended
+            self._check()
             if self._announces and not self._described:
                 self._describe(arms[0])
-            self._counts = [_rows_in(arm) for arm in arms]
-            return self._counts
+            return [_rows_in(arm) for arm in arms]
+        except asyncio.CancelledError:
+            self._stop()
+            raise
         finally:
             self._give_back(arms)
 
-    def _total(self) -> int:
-        return sum(count or 0 for count in self._counts)
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
 
-    # --- connections ----------------------------------------------------------------------------------------
+    async def _connect(self, arm: _Arm) -> None:
+        self._waiting = arm.pool.request()
+        try:
+            connection = arm.connection = await arm.pool.claim(self._waiting)
+        finally:
+            self._waiting = None
+        if connection.settings is not self._settings:
+            connection.settings = None
+            await command(connection, self._settings.script())
+            connection.settings = self._settings
+        connection.sink = arm
 
-    async def _connect(self, arms: list[_Arm]) -> None:
-        """A connection for every arm, in the order of the shards, so that two fan-outs cannot wait for
-        each other.
-        """
-        for arm in arms:
-            future = arm.pool.request()
-            self._waiting = [future]
-            try:
-                connection = await future
-            except asyncio.CancelledError:
-                if future.done() and not future.cancelled() and future.exception() is None:
-                    arm.pool.release(future.result())
-                raise
-            finally:
-                self._waiting = []
-            arm.connection = connection
-            if connection.settings is not self._settings:
-                connection.settings = None
-                await command(connection, self._settings.script())
-                connection.settings = self._settings
-            connection.sink = arm
+    def _send(self, arm: _Arm, messages: Preparer, owed: tuple[int, ...]) -> None:
+        connection = arm.connection
+        assert connection is not None
+        connection.stream.error = connection.stream.tag = connection.stream.description = None
+        data = messages(connection)
+        for item in owed:
+            connection.stream.promise(item)
+        self.running.add(arm)
+        self._started = self._loop.time()
+        connection.send(data)
+        if self._paused:
+            connection.pause_reading()
 
-    def _give_back(self, arms: list[_Arm]) -> None:
+    def _give_back(self, arms: Sequence[_Arm]) -> None:
+        self.running.clear()
         for arm in arms:
             connection, arm.connection = arm.connection, None
             if connection is not None and not connection.closed:
-                connection.resume_reading()
                 arm.pool.release(connection)
+
+    # --- how an arm ends ------------------------------------------------------------------------------------
+
+    def answered(self, arm: _Arm, connection: ServerConnection, error: ServerError | None) -> None:
+        """A shard has answered to the end, perhaps with an error."""
+        traffic = connection.counters
+        traffic.queries += 1
+        traffic.transactions += 1
+        traffic.latency.observe(self._loop.time() - self._started)
+        if error is not None:
+            traffic.error(error.sqlstate)
+        self._end(arm, error)
+
+    def lost(self, arm: _Arm, error: ShardproxyError) -> None:
+        """A shard is gone; in the middle of a row nothing more can be told to the client."""
+        if self._current is arm:
+            self._current = None
+            self._output.close()
+        self._end(arm, error)
+
+    def _end(self, arm: _Arm, error: ShardproxyError | None) -> None:
+        self.running.discard(arm)
+        if error is not None and self.error is None:
+            self._fail(error)
+        if not self.running and self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+
+    def _fail(self, error: ShardproxyError) -> None:
+        """The statement has failed: what comes is dropped, but for the rest of a row that was begun."""
+        self.error = error
+        self._stop()
+        for arm in self._arms:
+            arm.held.clear()
+            if arm is not self._current and arm.connection is not None:
+                arm.connection.resume_reading()
+
+    # --- cancel ---------------------------------------------------------------------------------------------
 
     async def cancel(self) -> None:
         """Cancel it on every shard that still runs it; returns when every cancel has been taken."""
-        stopped = ShardproxyError("canceling statement due to user request", sqlstate="57014")
-        for future in self._waiting:
-            if not future.done():
-                future.set_exception(stopped)
-        await asyncio.gather(*self._cancel_rest())
+        if self.running:
+            await asyncio.gather(*self._stop())
+            return
+        self.error = ShardproxyError("canceling statement due to user request", sqlstate="57014")
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(self.error)
 
-    def _cancel_rest(self) -> "list[asyncio.Task[bool]]":
-        tasks = []
-        for arm in self._arms:
-            if arm.connection is not None and not arm.done.done() and not arm.connection.closed:
-                task = asyncio.get_running_loop().create_task(arm.pool.cancel(arm.connection))
-                _background.add(task)
-                task.add_done_callback(_background.discard)
-                tasks.append(task)
-        return tasks
+    def _stop(self) -> "list[asyncio.Task[bool]]":
+        return [self._stop_arm(arm) for arm in self.running if arm.connection is not None]
+
+    def _stop_arm(self, arm: _Arm) -> "asyncio.Task[bool]":
+        connection = arm.connection
+        assert connection is not None
+        task = arm.pool.start_cancel(connection)
+
+        def ended(task: "asyncio.Task[bool]") -> None:
+            taken = not task.cancelled() and task.result()
+            if not taken and arm in self.running and arm.connection is connection:
+                connection.abort("it could not be cancelled")
+                self.lost(arm, Unavailable(f"{arm.pool.name} does not answer"))
+
+        task.add_done_callback(ended)
+        return task
 
     # --- rows -----------------------------------------------------------------------------------------------
 
     def rows(self, arm: _Arm, data: bytes) -> None:
         """Rows of one arm, perhaps with an unfinished one at the end."""
-        if self.error is not None:
-            return
-        if self._current is not None and self._current is not arm:
+        if self._current is None or self._current is arm:
+            self._hand_on(arm, data)
+            self._release_held()
+        elif self.error is None:
             arm.held.append(data)
             if arm.connection is not None:
                 arm.connection.pause_reading()
+
+    def _hand_on(self, arm: _Arm, data: bytes) -> None:
+        if self.error is not None and self._current is not arm:
             return
         if self._announces and not self._described:
             self._describe(arm)
         self._output.write(data)
         self._current = arm if arm.connection is not None and arm.connection.stream.mid_message else None
-        if self._current is None:
-            self._release_held()
+
+    def _release_held(self) -> None:
+        for arm in self._arms:
+            if self._current is not None:
+                return
+            if arm.held:
+                held, arm.held = arm.held, []
+                if arm.connection is not None and not self._paused:
+                    arm.connection.resume_reading()
+                self._hand_on(arm, b"".join(held))
 
     def _describe(self, arm: _Arm) -> None:
         body = arm.connection.stream.description if arm.connection is not None else None
@@ -230,57 +282,23 @@ class FanOutRun:
             self._described = True
             self._output.write(client_messages.message(b"T", body))
 
-    def _release_held(self) -> None:
-        for arm in self._arms:
-            if arm.held:
-                held, arm.held = arm.held, []
-                if arm.connection is not None:
-                    arm.connection.resume_reading()
-                self.rows(arm, b"".join(held))
-                if self._current is not None:
-                    return
-
     def pause(self) -> None:
         """The client does not keep up."""
-        for arm in self._arms:
+        self._paused = True
+        for arm in self.running:
             if arm.connection is not None:
                 arm.connection.pause_reading()
 
     def resume(self) -> None:
         """The client takes rows again."""
-        for arm in self._arms:
+        self._paused = False
+        for arm in self.running:
             if arm.connection is not None and not arm.held:
                 arm.connection.resume_reading()
 
-    # --- errors ---------------------------------------------------------------------------------------------
 
-    def failed(self, error: ShardproxyError) -> None:
-        """A shard answered an error: the statement has failed everywhere."""
-        if self.error is None:
-            self.error = error
-            self._cancel_rest()
-
-    def lost(self, error: ShardproxyError, *, mid_message: bool) -> None:
-        """A shard is gone."""
-        self.broken = self.broken or mid_message
-        self.failed(error)
-
-
-Preparer = Callable[[ServerConnection], bytes]
-"""Makes sure the statement is prepared on a connection: returns the messages for it, having promised their
-replies.
-"""
-
-_background: set[asyncio.Task[bool]] = set()
-
-
-def _pool(shards: Shards, shard: int, role: Role) -> ServerPool:
-    target = shards[shard]
-    if role is Role.REPLICA:
-        replica = target.replica()
-        if replica is not None:
-            return replica
-    return target.primary
+def _prepared(prepare: Preparer, message: bytes) -> Preparer:
+    return lambda connection: prepare(connection) + message
 
 
 def _rows_in(arm: _Arm) -> int | None:
@@ -290,3 +308,7 @@ def _rows_in(arm: _Arm) -> int | None:
         return None
     words = connection.stream.tag.rstrip(b"\0").split()
     return int(words[-1]) if words and words[-1].isdigit() else 0
+
+
+def _total(counts: Sequence[int | None]) -> int:
+    return sum(count or 0 for count in counts)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
-from shardproxy.execute.fan_out import FanOutRun
 from shardproxy.routing.parameters import BindValues
 from shardproxy.routing.route import Anywhere, FanOut, Role
 from shardproxy.session import effects, local
@@ -374,8 +373,7 @@ class Extended:
             )
         portal.executed = True
         session.shared.counters.proxy.fan_out += 1
-        run = FanOutRun(session.shared.shards, route, session.settings.server, session.client)
-        session.simple.fan_out = run
+        run = session.simple.begin_fan_out(route)
         try:
             await run.extended(
                 lambda connection: connection.prepare(portal.name, portal.text, prepared.oids),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
-from shardproxy.errors import Refused, ShardproxyError, Unavailable
-from shardproxy.routing.route import Anywhere, OneShard, Role
+from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.routing.route import Anywhere, OneShard
 from shardproxy.session.settings import ServerSettings
 from shardproxy.session.transaction import Block
 from shardproxy.wire import client_messages
@@ -72,7 +72,7 @@ class Link:
             return self.connection
         shared = self.session.shared
         shard = route.shard if isinstance(route, OneShard) else shared.shard_map.designated
-        pool = self._pool(shard, route.role)
+        pool = shared.shards[shard].pool_for(route.role, fallback=shared.options.replica_fallback)
         connection = pool.try_acquire()
         if connection is None:
             connection = await self._wait(pool)
@@ -81,31 +81,14 @@ class Link:
         wanted = self.session.settings_at_rest
         if connection.settings is not wanted:
             await self._apply(connection, wanted)
+        if self.session.slow:
+            connection.pause_reading()
         return connection
 
-    def _pool(self, shard: int, role: Role) -> ServerPool:
-        target = self.session.shared.shards[shard]
-        if role is Role.PRIMARY:
-            return target.primary
-        replica = target.replica()
-        if replica is not None:
-            return replica
-        if self.session.shared.options.replica_fallback:
-            return target.primary
-        raise Unavailable(
-            f'shard "{target.name}" has no replica in rotation',
-            hint="SET shardproxy.read = 'primary'.",
-            sqlstate="57P03",
-        )
-
     async def _wait(self, pool: ServerPool) -> ServerConnection:
-        future = self.waiting = pool.request()
+        self.waiting = pool.request()
         try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                pool.release(future.result())
-            raise
+            return await pool.claim(self.waiting)
         finally:
             self.waiting = None
 

@@ -89,11 +89,26 @@ class Simple:
         session = self.session
         session.shared.counters.proxy.fan_out += 1
         text, _ = request.server_text([statement])
-        run = self.fan_out = FanOutRun(session.shared.shards, route, session.settings.server, session.client)
+        run = self.begin_fan_out(route)
         try:
             await run.simple(text)
         finally:
             self.fan_out = None
+
+    def begin_fan_out(self, route: FanOut) -> FanOutRun:
+        """A fan-out that can be cancelled and held back; the caller sets ``fan_out`` to None at its end."""
+        session = self.session
+        shared = session.shared
+        run = self.fan_out = FanOutRun(
+            shared.shards,
+            route,
+            session.settings.server,
+            session.client,
+            fallback=shared.options.replica_fallback,
+        )
+        if session.slow:
+            run.pause()
+        return run
 
     async def _set_in_unopened_block(self, request: Request, statement: Statement) -> None:
         """SET after BEGIN, before any shard has the block: let a server check it, and keep it for the
