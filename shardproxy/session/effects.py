@@ -1,12 +1,14 @@
 """What a statement that a server runs changes in the session, once the server has said that it succeeded."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.request import command
 from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.routing.parameters import Values
 from shardproxy.session.link import Link
-from shardproxy.session.settings import ServerSettings, Settings
+from shardproxy.session.settings import ServerSettings, Settings, resolved
 from shardproxy.sql.statement import Kind, SettingChange, Statement
 from shardproxy.wire.server_messages import READY_FAILED, READY_IDLE
 
@@ -16,17 +18,25 @@ if TYPE_CHECKING:
 UTF8_NAMES = frozenset({"utf8", "utf-8", "unicode"})
 
 
-def expect(session: "Session", statement: Statement) -> None:
+def settings_of(statement: Statement, values: Values) -> list[SettingChange]:
+    """What ``statement`` sets, with values; refuses what :func:`check_setting` refuses."""
+    if statement.setting is not None:
+        changes = [statement.setting] if statement.kind in (Kind.SET, Kind.RESET) else []
+    else:
+        changes = [resolved(change, values) for change in statement.set_config]
+    for change in changes:
+        check_setting(change)
+    return changes
+
+
+def expect(session: "Session", statement: Statement, values: Values) -> None:
     """Note what follows if ``statement``, about to be sent on the session's link, succeeds."""
     kind = statement.kind
-    if kind is Kind.QUERY:
-        if statement.changes_schema:
-            session.effects.append(session.shared.schema_changed)
-        return
-    if kind in (Kind.SET, Kind.RESET):
-        change = statement.setting
-        if change is not None:
-            session.effects.append(lambda: change_setting(session, change))
+    if statement.setting is not None or statement.set_config:
+        for change in settings_of(statement, values):
+            session.effects.append(partial(change_setting, session, change))
+    elif statement.changes_schema:
+        session.effects.append(session.shared.schema_changed)
     elif kind is Kind.COMMIT:
         connection = session.link.connection
         session.ending = connection is not None and connection.status != READY_FAILED

@@ -17,13 +17,14 @@ from shardproxy.routing.route import Anywhere, FanOut, Role
 from shardproxy.session import effects, local
 from shardproxy.session.link import FAILING_MESSAGE
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
-from shardproxy.session.request import Request
+from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
+from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind
 from shardproxy.wire import client_messages, server_messages
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
 from shardproxy.wire.replies import BIND, CLOSE, DESCRIBE, DROP, EXECUTE, PARSE, SYNC, FailWith, Learn
-from shardproxy.wire.server_messages import READY_IDLE, ready_for_query
+from shardproxy.wire.server_messages import READY_IDLE, TEXT_OID, ready_for_query
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 PARSE_MESSAGE = 0x50
 BIND_MESSAGE = 0x42
 SYNC_KIND = 0x53
-EMPTY_PARAMETERS = server_messages.parameter_description(())
+EXPLAIN_ROW = local.Answer("EXPLAIN", EXPLAIN_COLUMNS).description()
 
 
 class Extended:
@@ -168,7 +169,10 @@ class Extended:
         row = server_messages.NO_DATA
         if statement.kind is Kind.SHOW and statement.name is not None:
             row = local.Answer("SHOW", (statement.name,)).description()
-        return Description((), EMPTY_PARAMETERS, row)
+        if statement.set_config:
+            row = local.Answer("SELECT 1", ("set_config",) * len(statement.set_config)).description()
+        oids = (TEXT_OID,) * max([change.parameter for change in statement.set_config], default=0)
+        return Description(oids, server_messages.parameter_description(oids), row)
 
     async def _ask(self, prepared: Prepared) -> Learn:
         """Ask the held connection, if there is one, else any of the designated shard."""
@@ -188,7 +192,7 @@ class Extended:
         session = self.session
         self._enter_group(connection)
         done = session.loop.create_future()
-        learned = Learn(lambda: done.done() or done.set_result(None))
+        learned = Learn(lambda: None if done.done() else done.set_result(None))
         self.out.append(connection.prepare(prepared.name, prepared.text, prepared.oids))
         connection.stream.promise(learned)
         self.out.append(client_messages.describe(b"S", prepared.name) + client_messages.FLUSH)
@@ -213,12 +217,12 @@ class Extended:
         if bind.portal and bind.portal in self.portals:
             raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared)
+        portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
         if local.is_local(session, statement) or (
             session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET)
         ):
             portal.local = True
         else:
-            values = BindValues(bind.formats, bind.values, prepared.value_oids)
             portal.request = request = Request(session, prepared.text, values)
             if request.explains:
                 portal.local = True
@@ -246,8 +250,7 @@ class Extended:
                 raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
             return
         connection = await session.link.take(found)
-        if statement.kind in (Kind.SET, Kind.RESET) and statement.setting is not None:
-            effects.check_setting(statement.setting)
+        effects.settings_of(statement, request.values)
         if statement.pins is not None:
             session.pin(statement.pins)
         self._enter_group(connection)
@@ -294,8 +297,10 @@ class Extended:
     async def _describe(self, body: bytes) -> None:
         kind, name = client_messages.parse_describe(body)
         if kind == b"S":
-            description = await self._learn(self._statement(name))
-            self._emit(description.parameters + description.row)
+            prepared = self._statement(name)
+            description = await self._learn(prepared)
+            row = EXPLAIN_ROW if "shardproxy.explain" in leading_settings(prepared.text) else description.row
+            self._emit(description.parameters + row)
             return
         portal = self._portal(name)
         if portal is not None and portal.local:
@@ -341,7 +346,7 @@ class Extended:
         else:
             connection = self._held(name)
             if portal is not None:
-                effects.expect(session, portal.prepared.statement)
+                effects.expect(session, portal.prepared.statement, portal.values)
             self._enter_group(connection)
             connection.stream.promise(EXECUTE)
             self.out.append(client_messages.message(b"E", body))
@@ -359,7 +364,7 @@ class Extended:
             effects.change_setting(session, statement.setting)
             session.transaction.opening.append(sql)
             return local.Answer(statement.tag)
-        return local.answer(session, statement, sql)
+        return local.answer(session, statement, sql, portal.values)
 
     async def _fan_out(self, portal: Portal, limit: int) -> None:
         session = self.session

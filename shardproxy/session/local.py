@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shardproxy.errors import ShardproxyError
+from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
-from shardproxy.session.settings import Settings
+from shardproxy.session.settings import Settings, resolved
 from shardproxy.session.shared import Shared
 from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, SettingChange, Statement
@@ -57,7 +58,7 @@ def is_local(session: "Session", statement: Statement) -> bool:
     """Whether the proxy answers ``statement`` in the session's present state; a server does otherwise."""
     kind = statement.kind
     if kind is Kind.QUERY or kind is Kind.COPY_IN or kind is Kind.COPY_OUT:
-        return False
+        return bool(statement.set_config) and _sets_own(statement)
     if kind in (Kind.SET, Kind.RESET, Kind.SHOW):
         return is_own(statement)
     if kind in (Kind.DISCARD, Kind.DEALLOCATE):
@@ -71,9 +72,22 @@ def is_own(statement: Statement) -> bool:
     return name is not None and name.startswith(PREFIX)
 
 
-def answer(session: "Session", statement: Statement, sql: str) -> Answer:
+def _sets_own(statement: Statement) -> bool:
+    """Whether set_config() is of the proxy's own settings. Raises Refused for a mixture."""
+    own = [change.name.startswith(PREFIX) for change in statement.set_config]
+    if any(own) and not all(own):
+        raise Refused("set_config() of the proxy's settings together with others", hint="Use two statements.")
+    return all(own)
+
+
+def answer(session: "Session", statement: Statement, sql: str, values: Values) -> Answer:
     """Do what ``statement`` says, for which :func:`is_local` holds; ``sql`` is its text."""
     kind = statement.kind
+    if kind is Kind.QUERY:
+        changes = [resolved(change, values) for change in statement.set_config]
+        for change in changes:
+            _change(session, change)
+        return Answer("SELECT 1", ("set_config",) * len(changes), (tuple(c.value or "" for c in changes),))
     if kind in (Kind.SET, Kind.RESET):
         assert statement.setting is not None
         return _change(session, statement.setting)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from shardproxy.routing.parameters import NoValues, Values
 from shardproxy.routing.route import FanOut
 from shardproxy.sql.statement import Parameter, Statement
 
@@ -89,12 +90,14 @@ class Portal:
         "request",
         "result_formats",
         "text",
+        "values",
     )
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
         self.local = False
         self.request: Request | None = None
+        self.values: Values = NoValues()
         self.fan_out: FanOut | None = None
         self.executed = False
         self.name = self.text = self.bind = b""

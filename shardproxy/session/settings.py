@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from shardproxy.errors import ShardproxyError
+from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
-from shardproxy.topology.keys import Key
+from shardproxy.sql.statement import SettingChange
+from shardproxy.topology.keys import Key, KeyFamily
 
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
@@ -76,6 +78,16 @@ def set_statement(name: str, value: str) -> str:
     if name == "search_path":  # a list: set_config reads it as one, SET with one literal would not
         return f"SELECT pg_catalog.set_config('search_path', {quote_literal(value)}, false)"
     return f"SET {name} = {quote_literal(value)}"
+
+
+def resolved(change: SettingChange, values: Values) -> SettingChange:
+    """A set_config() call as the SET that does the same."""
+    value = change.value
+    if change.parameter:
+        key = values.parameter(change.parameter, KeyFamily.TEXT)
+        value = None if key is None else str(key, "utf-8")  # type: ignore[arg-type]  # TEXT keys are bytes
+    sql = set_statement(change.name, value) if value is not None else f"RESET {change.name}"
+    return SettingChange(change.name, value, change.local, sql)
 
 
 def quote_literal(value: str) -> str:

@@ -54,7 +54,9 @@ class Simple:
         session.check_allowed(statement)
         if local.is_local(session, statement):
             session.shared.counters.proxy.local_answers += 1
-            session.client.write(local.answer(session, statement, request.sql(statement)).whole())
+            session.client.write(
+                local.answer(session, statement, request.sql(statement), request.values).whole()
+            )
             return True
         if session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET):
             await self._set_in_unopened_block(request, statement)
@@ -77,11 +79,9 @@ class Simple:
         text, rewritten = request.server_text(statements)
         await session.link.take(route)
         for statement in statements:
-            if statement.kind in (Kind.SET, Kind.RESET) and statement.setting is not None:
-                effects.check_setting(statement.setting)
             if statement.pins is not None:
                 session.pin(statement.pins)
-            effects.expect(session, statement)
+            effects.expect(session, statement, request.values)
         opening, session.transaction.opening = session.transaction.opening, []
         session.link.send_query(text, opening, flags, rewritten=rewritten)
 

@@ -102,6 +102,7 @@ class SettingChange:
     value: str | None
     local: bool
     sql: str
+    parameter: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class Statement:
     relations: tuple[RelationName, ...] = ()
     unbound: tuple[RelationName, ...] = ()
     setting: SettingChange | None = None
+    set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
     name: str | None = None  # savepoint, prepared statement, cursor ...
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis import catalog_functions as catalog
+from shardproxy.sql.analysis import set_config
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.survey import Survey
 from shardproxy.sql.analysis.tree import Node, kind, strings
@@ -26,6 +27,7 @@ class FunctionUse:
     notifies: bool = False
     values_read: bool = False  # a decision looked at the value of an argument
     aggregates: set[str] = field(default_factory=set)
+    set_configs: list[Node] = field(default_factory=list)
 
     def add_all(self, found: Survey, names: Names) -> None:
         """Account for every function call of a text. Raises Refused for one that can run nowhere."""
@@ -69,11 +71,9 @@ class FunctionUse:
             self.pins = self.pins or f"state of the function {name}"
         if name == "pg_notify":
             self.notifies = True
-        if name == "set_config":
+        if name == set_config.NAME:
             self.values_read = True
-            local = call.args[2] if len(call.args) == 3 else None
-            if local is None or kind(local) != "a_const" or not local.a_const.boolval.boolval:
-                self.pins = "set_config"
+            self.set_configs.append(call)
 
 
 def user_functions(parts: tuple[str, ...], names: Names) -> list[Function]:

@@ -1,7 +1,9 @@
 """SELECT, INSERT, UPDATE, DELETE and MERGE as whole statements."""
 
+from dataclasses import replace
 from typing import Final
 
+from shardproxy.sql.analysis import set_config
 from shardproxy.sql.analysis.build_change import build_change
 from shardproxy.sql.analysis.build_select import build_select
 from shardproxy.sql.analysis.context import Context
@@ -21,7 +23,19 @@ def query(context: Context, node: Node, kind: Kind = Kind.QUERY) -> Statement:
     into = _into(node)
     if into is not None:
         temporary_table(context, into.rel)
-    return judge(context, build(context, node), kind, command_tag(node))
+    return _with_settings(context, node, judge(context, build(context, node), kind, command_tag(node)))
+
+
+def _with_settings(context: Context, node: Node, statement: Statement) -> Statement:
+    """The statement with what its calls of set_config() change."""
+    calls = context.use.set_configs
+    if not calls:
+        return statement
+    changes = set_config.followed(node)
+    if len(changes) == len(calls):
+        return replace(statement, set_config=changes)
+    lasting = [call for call in calls if set_config.check_elsewhere(call)]
+    return replace(statement, pins=statement.pins or set_config.NAME) if lasting else statement
 
 
 def build(context: Context, node: Node) -> Level:
