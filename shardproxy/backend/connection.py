@@ -14,6 +14,9 @@ from shardproxy.wire import client_messages
 from shardproxy.wire.replies import Deallocate, Learn, Prepare, ReplyStream
 from shardproxy.wire.server_messages import READY_IDLE, parse_error, parse_parameter_status
 
+OUR_NAME = b'"sp_'
+"""How the name of a prepared statement of ours begins in an error."""
+
 PARAMETER_STATUS = 0x53
 ERROR_RESPONSE = 0x45
 
@@ -23,7 +26,8 @@ class ServerConnection(asyncio.Protocol):
 
     ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte.
     ``settings`` is the value of session settings that the server has (any value compared by identity;
-    None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first.
+    None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first; False:
+    to be closed and prepared anew.
     ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
     ``retired``: whoever has it keeps it, and nobody gets it afterwards.
     """
@@ -36,7 +40,7 @@ class ServerConnection(asyncio.Protocol):
         self.stream = ReplyStream()
         self.sink: Sink | None = None
         self.status = READY_IDLE
-        self.prepared: dict[bytes, None] = {}
+        self.prepared: dict[bytes, bool] = {}
         self.prepared_limit = 200
         self.cancels = 0
         self.retired = False
@@ -87,19 +91,24 @@ class ServerConnection(asyncio.Protocol):
         At most ``prepared_limit`` are kept: the least recently used is closed for a new one.
         """
         prepared = self.prepared
-        if name in prepared:
-            del prepared[name]
-            prepared[name] = None
+        holds = prepared.pop(name, None)
+        if holds:
+            prepared[name] = True
             return b""
         messages = b""
-        if len(prepared) >= self.prepared_limit:
+        if holds is not None:
+            messages = self._deallocate(name)
+        elif len(prepared) >= self.prepared_limit:
             oldest = next(iter(prepared))
             del prepared[oldest]
-            self.stream.promise(Deallocate(oldest))
-            messages = client_messages.close(b"S", oldest)
-        prepared[name] = None
+            messages = self._deallocate(oldest)
+        prepared[name] = True
         self.stream.promise(Prepare(name))
         return messages + client_messages.parse(name, text, oids)
+
+    def _deallocate(self, name: bytes) -> bytes:
+        self.stream.promise(Deallocate(name))
+        return client_messages.close(b"S", name)
 
     def send(self, data: bytes) -> None:
         """Write to the server; what it will answer has been promised to ``stream`` before."""
@@ -134,6 +143,16 @@ class ServerConnection(asyncio.Protocol):
         self._mark_closed(reason)
         self._transport.abort()
 
+    def fail(self, error: ShardproxyError) -> None:
+        """Close at once and tell the holder. Idempotent."""
+        if self._transport is None or self.closed:
+            return
+        sink = self.sink
+        self._mark_closed(error.message)
+        self._transport.abort()
+        if sink is not None:
+            sink.lost(self, error)
+
     def _mark_closed(self, reason: str) -> None:
         self.closed = True
         self.reason = reason
@@ -154,7 +173,7 @@ class ServerConnection(asyncio.Protocol):
                 at = stream.feed(data, at)
         except ShardproxyError as error:
             error.blame = Blame.SERVER
-            self._fail(error)
+            self.fail(error)
 
     def flush(self) -> None:
         """Hand on answers of our own that nothing from the server precedes."""
@@ -180,6 +199,8 @@ class ServerConnection(asyncio.Protocol):
         if stream.ready:
             self.status = stream.ready
             stream.ready = 0
+            if stream.error is not None and is_stale(stream.error):
+                self.prepared = dict.fromkeys(self.prepared, False)
             if sink is not None:
                 sink.ready(self, self.status)
 
@@ -190,10 +211,11 @@ class ServerConnection(asyncio.Protocol):
         for item in failed:
             if isinstance(item, Prepare):
                 self.prepared.pop(item.name, None)
-            elif isinstance(item, Deallocate):
-                self.prepared[item.name] = None
             elif isinstance(item, Learn) and item.wake is not None:
                 item.wake()
+        for item in failed:  # one that was to be prepared anew is still there
+            if isinstance(item, Deallocate):
+                self.prepared[item.name] = False
         for item in learned:
             if item.wake is not None:
                 item.wake()
@@ -214,15 +236,7 @@ class ServerConnection(asyncio.Protocol):
         if not self.closed:
             told = parse_error(self.stream.error).get("M") if self.stream.error and self.stream.owed else None
             why = self.reason or told or (str(exc) if exc else "server closed the connection unexpectedly")
-            self._fail(Unavailable(f"connection to the shard was lost: {why}"))
-
-    def _fail(self, error: ShardproxyError) -> None:
-        sink = self.sink
-        if self._transport is not None:
-            self._transport.abort()
-        self._mark_closed(error.message)
-        if sink is not None:
-            sink.lost(self, error)
+            self.fail(Unavailable(f"connection to the shard was lost: {why}"))
 
     def pause_writing(self) -> None:
         if self.sink is not None:
@@ -231,3 +245,8 @@ class ServerConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self.sink is not None:
             self.sink.resume()
+
+
+def is_stale(error: bytes) -> bool:
+    """Whether an ErrorResponse says that prepared statements of ours are gone, or no longer hold."""
+    return b"cached plan must not change result type" in error or (b"C26000\0" in error and OUR_NAME in error)

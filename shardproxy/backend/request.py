@@ -83,12 +83,10 @@ async def command(connection: ServerConnection, sql: bytes) -> None:
 
 
 async def learn(connection: ServerConnection, name: bytes, text: bytes, oids: tuple[int, ...]) -> Learn:
-    """Prepare ``text`` under ``name`` and learn its parameters and columns."""
+    """Prepare ``text`` under ``name``, unless it is, and learn its parameters and columns."""
     learned = Learn()
-    messages = client_messages.describe(b"S", name) + client_messages.SYNC
-    if name in connection.prepared:
-        await ask(connection, messages, learned, SYNC | DROP)
-        return learned
-    prepare = connection.prepare(name, text, oids)
-    await ask(connection, prepare + messages, learned, SYNC | DROP)
+    messages = (
+        connection.prepare(name, text, oids) + client_messages.describe(b"S", name) + client_messages.SYNC
+    )
+    await ask(connection, messages, learned, SYNC | DROP)
     return learned
