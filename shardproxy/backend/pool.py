@@ -290,6 +290,11 @@ class Pool:
         for connection in list(self.idle):
             connection.close(reason)
 
+    def give_up(self, reason: str) -> None:
+        """Close every connection; who holds one is told that it is lost."""
+        for connection in [*self.idle, *self.active]:
+            connection.fail(Unavailable(f"connection to {self.name} was given up: {reason}"))
+
     async def close(self) -> None:
         """Refuse new requests, close idle connections; active ones are closed when they come back."""
         self.closed = True

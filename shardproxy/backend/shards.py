@@ -43,6 +43,10 @@ class BackendOptions:
     login_timeout: float = 10.0
     cancel_timeout: float = 5.0
 
+    def pool(self, role: Role) -> PoolOptions:
+        """The limits of a pool of connections to that role."""
+        return self.primary_pool if role is Role.PRIMARY else self.replica_pool
+
 
 class ServerPool(Pool):
     """The pool of one server, and what is known of the server.
@@ -68,10 +72,15 @@ class ServerPool(Pool):
         super().__init__(
             f'shard "{shard}" ({role} {spec.address})',
             self._open_connection,
-            options.primary_pool if role is Role.PRIMARY else options.replica_pool,
+            options.pool(role),
             counters.pool(shard, role),
             counters.shard(shard, role),
         )
+
+    def reconfigure(self, options: BackendOptions) -> None:
+        """Keep to ``options`` from now on; connections that exist stay."""
+        self._backend = options
+        self.options = options.pool(self.role)
 
     async def _open_connection(self) -> ServerConnection:
         options = self._backend
@@ -174,6 +183,11 @@ class Shards:
     def pools(self) -> list[ServerPool]:
         """Every pool of every shard."""
         return [pool for shard in self.all for pool in shard.pools]
+
+    def reconfigure(self, options: BackendOptions) -> None:
+        """From now on the pools keep to ``options``."""
+        for pool in self.pools:
+            pool.reconfigure(options)
 
     def sweep(self) -> None:
         """Upkeep of every pool; called about once a second."""

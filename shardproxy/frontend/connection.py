@@ -5,13 +5,14 @@ The phases are methods that take bytes; ``_phase`` is the present one.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from shardproxy.errors import LoginFailed, ProtocolViolation, ShardproxyError, Unavailable
 from shardproxy.frontend.gate import Gate
 from shardproxy.frontend.registry import CancelKey
 from shardproxy.session.session import Session
+from shardproxy.session.settings import Settings
 from shardproxy.wire import server_messages
 from shardproxy.wire.authenticate import AuthenticateScript, authenticate
 from shardproxy.wire.frames import FrameReader
@@ -29,6 +30,8 @@ from shardproxy.wire.startup import (
 log = logging.getLogger(__name__)
 
 WRITE_HIGH = 256 * 1024
+LINGER = 5.0
+"""Seconds that a client has to take the last bytes it is sent."""
 MAX_NEGOTIATIONS = 2  # one SSLRequest and one GSSENCRequest, as in PostgreSQL
 
 
@@ -47,7 +50,7 @@ class ClientConnection(asyncio.Protocol):
         self._startup_message: Startup | None = None
         self._key: CancelKey | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._reading = True
         self._closing = False
 
@@ -57,7 +60,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         transport.set_write_buffer_limits(high=WRITE_HIGH)
         self.gate.tune(transport)
-        self.gate.connections.add(self)
+        self.gate.came(self)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self.gate.options.login_timeout, self._login_timed_out)
 
@@ -73,9 +76,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._stop_timer()
-        self.gate.connections.discard(self)
-        if self._task is not None:
-            self._task.cancel()
+        self.gate.left(self)
+        if self._opening is not None:
+            self._opening.cancel()
         if self.session is not None:
             self.session.close()
 
@@ -100,7 +103,8 @@ class ClientConnection(asyncio.Protocol):
         packet = parse_first_packet(body)
         if isinstance(packet, CancelRequest):
             self._phase = self._ignore
-            self._task = asyncio.get_running_loop().create_task(self._cancel(packet))
+            self._stop_timer()
+            self.gate.start(self._cancel(packet))  # it goes on when the client does not wait for it
         elif isinstance(packet, Startup):
             rest, self._buffer = self._buffer, b""
             self._begin_login(packet)
@@ -137,11 +141,11 @@ class ClientConnection(asyncio.Protocol):
         self._startup_message = startup
         if startup.negotiation:
             self.write(startup.negotiation)
-        self.gate.check_admission(startup)
         gate = self.gate
+        gate.check_admission()
         self._script = authenticate(startup.user, gate.options.method, gate.verifier, gate.offer)
         self._phase = self._login
-        self._advance(lambda script: next(script))
+        self._advance(next)
 
     def _login(self, data: bytes) -> None:
         for message in self._reader.feed(data):
@@ -157,7 +161,7 @@ class ClientConnection(asyncio.Protocol):
             self._script = None
             self.write(end.value)
             self._phase = self._hold
-            self._task = asyncio.get_running_loop().create_task(self._open_session())
+            self._opening = asyncio.get_running_loop().create_task(self._open_session())
         except LoginFailed as error:
             self.gate.shared.counters.proxy.logins_failed += 1
             log.info("login failed: %s", error.message)
@@ -176,30 +180,34 @@ class ClientConnection(asyncio.Protocol):
         startup = self._startup_message
         assert startup is not None
         try:
+            self.gate.check_database(startup)
             settings, parameters = await self.gate.settings_for(startup)
+            self.gate.check_admission()
         except ShardproxyError as error:
             self._refuse(error)
-            return
         except Exception:
             log.exception("internal error while opening a session")
             self._refuse(ShardproxyError("internal error in shardproxy; its log says more"))
-            return
+        else:
+            if not self._closing:
+                self._begin_session(startup, settings, parameters)
         finally:
-            self._task = None
-        if self._closing:
-            return
+            self._opening = None
+
+    def _begin_session(self, startup: Startup, settings: Settings, parameters: Mapping[str, str]) -> None:
         self._stop_timer()
-        self.session = session = Session(self.gate.shared, self, startup.user, settings)
-        self._key = self.gate.registry.add(session, startup.minor)
+        gate = self.gate
+        self.session = session = Session(gate.shared, self, startup.user, settings)
+        self._key = gate.registry.add(session, startup.minor)
         session.on_closed = self._session_closed
         session.on_idle = self._session_idle
-        counters = self.gate.shared.counters.proxy
+        counters = gate.shared.counters.proxy
         counters.clients += 1
         counters.clients_total += 1
         status = b"".join(server_messages.parameter_status(n, v) for n, v in parameters.items())
         key = server_messages.backend_key_data(self._key.pid, self._key.secret)
         self.write(status + key + ready_for_query(READY_IDLE))
-        self._reader = FrameReader(self.gate.options.max_message_size)
+        self._reader = FrameReader(gate.options.max_message_size)
         self._phase = self._serve
         if self._buffer:
             rest, self._buffer = self._buffer, b""
@@ -207,7 +215,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _login_timed_out(self) -> None:
         if self.session is None:
-            self._refuse(LoginFailed("canceling authentication due to timeout", sqlstate="08006"))
+            self._refuse(LoginFailed("canceling authentication due to timeout", sqlstate="57014"))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -242,10 +250,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: ShardproxyError) -> None:
         error.severity = "FATAL"
-        if not self._closing:
-            self.write(error_response(error))
-        if self.session is not None:
-            self.session.close()
+        self.write(error_response(error))
         self.close()
 
     # --- Client ---------------------------------------------------------------------------------------------
@@ -256,11 +261,15 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def close(self) -> None:
-        """Close once everything written has gone out."""
+        """End the session, and close once everything written has gone out, or soon."""
         if self._transport is not None and not self._closing:
             self._closing = True
             self._phase = self._ignore
+            self._stop_timer()
+            self._timer = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
             self._transport.close()
+        if self.session is not None:
+            self.session.close()
 
     def pause_reading(self) -> None:
         """Take no more requests for now."""

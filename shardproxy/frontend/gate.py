@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
+from shardproxy.backend.pool import Pool
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.server import SocketOptions, tune
 from shardproxy.errors import LoginFailed, Unavailable
@@ -25,10 +26,10 @@ REMEMBERED = 500
 
 
 class Gate:
-    """``shared`` is None until the schema is known; until then nobody is let in.
+    """Nobody is let in before ``shared.is_ready``.
 
-    ``connections`` are all there are, in every phase. ``_reported`` remembers what servers report under
-    settings that clients begin with.
+    ``connections`` are all there are, in every phase; ``_tasks`` are cancel requests under way.
+    ``_reported`` remembers what servers report under settings that clients begin with.
     """
 
     def __init__(
@@ -41,6 +42,29 @@ class Gate:
         self.connections: set[ClientConnection] = set()
         self._sockets = sockets
         self._reported: dict[ServerSettings, Mapping[str, str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def came(self, connection: "ClientConnection") -> None:
+        """A client has connected."""
+        self.connections.add(connection)
+        self._empty.clear()
+
+    def left(self, connection: "ClientConnection") -> None:
+        """Its connection is closed."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    async def emptied(self, timeout: float) -> bool:
+        """Wait until no client is connected, at most ``timeout`` seconds; whether it came to that."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def tune(self, transport: asyncio.Transport) -> None:
         """Keepalives and time-outs on a client's socket."""
@@ -52,8 +76,14 @@ class Gate:
         """What the password of ``user`` is checked against."""
         return self.options.verifiers.get(user)
 
-    def check_admission(self, startup: Startup) -> None:
-        """Raise why nobody, or not this client, is let in now."""
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work``, which outlives the connection that asked for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def check_admission(self) -> None:
+        """Raise why nobody is let in now."""
         if self.shared.draining:
             raise Unavailable("the database system is shutting down", sqlstate="57P03")
         if not self.shared.is_ready:
@@ -62,6 +92,9 @@ class Gate:
             )
         if self.registry.is_full:
             raise Unavailable("sorry, too many clients already", sqlstate="53300")
+
+    def check_database(self, startup: Startup) -> None:
+        """Raise unless the client, which has logged in, asks for the database there is."""
         if startup.database != self.options.database:
             raise LoginFailed(
                 f'database "{startup.database}" does not exist',
@@ -84,37 +117,46 @@ class Gate:
         return own.with_server(server), await self._parameters(server)
 
     async def _parameters(self, server: ServerSettings) -> Mapping[str, str]:
-        known = self._reported.get(server)
+        """What a server reports under these settings; asked once for all clients that begin with them."""
+        name = server.value("application_name")
+        rest = server if name is None else server.without("application_name")
+        known = self._reported.get(rest)
         if known is None:
-            if set(server.changes) <= {"application_name"} and self.shared.parameters:
-                name = server.value("application_name")
-                known = {**self.shared.parameters, "application_name": name or ""}
-            else:
-                known = await self._ask(server)
-            self._reported[server] = known
+            known = self._reported[rest] = await self._ask(rest)
             if len(self._reported) > REMEMBERED:
                 self._reported.pop(next(iter(self._reported)))
-        return known
+        return known if name is None else {**known, "application_name": name}
 
     async def _ask(self, server: ServerSettings) -> Mapping[str, str]:
-        """Apply the settings on a server connection and see what it reports."""
+        """Ask the designated shard, or another one while that is away."""
         shared = self.shared
-        pool = shared.shards[shared.shard_map.designated].primary
-        future = pool.request()
-        try:
-            connection = await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                pool.release(future.result())
-            raise
-        try:
-            connection.settings = None
-            await command(connection, server.script())
-            connection.settings = server
-            return dict(connection.parameters)
-        except ServerError as error:
-            raise LoginFailed(
-                error.message, sqlstate=error.sqlstate, detail=error.detail, hint=error.hint
-            ) from None
-        finally:
-            pool.release(connection)
+        designated = shared.shards[shared.shard_map.designated]
+        others = (shard for shard in shared.shards.all if shard is not designated)
+        failure: Unavailable | None = None
+        for shard in (designated, *others):
+            try:
+                return await _reported_by(shard.primary, server)
+            except Unavailable as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
+    def forget_reports(self) -> None:
+        """Servers may report something else from now on."""
+        self._reported.clear()
+
+
+async def _reported_by(pool: Pool, server: ServerSettings) -> Mapping[str, str]:
+    """Apply the settings on a server connection and see what it reports."""
+    connection = await pool.acquire()
+    try:
+        connection.settings = None
+        await command(connection, server.script())
+        connection.settings = server
+        return dict(connection.parameters)
+    except ServerError as error:
+        raise LoginFailed(
+            error.message, sqlstate=error.sqlstate, detail=error.detail, hint=error.hint
+        ) from None
+    finally:
+        pool.release(connection)

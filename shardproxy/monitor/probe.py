@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from shardproxy.monitor.servers import Sighting, WatchedServer
+from shardproxy.monitor.servers import NO_ANSWER, Sighting, WatchedServer
 from shardproxy.monitor.sql_files import sql
 from shardproxy.routing.route import Role
 
@@ -130,6 +130,6 @@ def _sighting(row: Any, system_identifier: int | None) -> Sighting:
 
 def _reason(fault: Exception) -> str:
     if isinstance(fault, TimeoutError):
-        return "no answer in time"
+        return NO_ANSWER
     lines = str(fault).splitlines()
     return f"{type(fault).__name__}: {lines[0]}" if lines else type(fault).__name__

@@ -7,6 +7,8 @@ from shardproxy.backend.server import Address, Login
 from shardproxy.routing.route import Role
 
 NOT_PROBED: Final = "not probed yet"
+NO_ANSWER: Final = "no answer in time"
+"""The failure of a server that hangs, or cannot be reached through the network."""
 
 
 @dataclass(frozen=True, slots=True)

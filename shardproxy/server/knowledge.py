@@ -115,7 +115,9 @@ async def _read_one(spec: ShardSpec) -> Known | None:
             host=address.host,
             port=address.port,
             user=login.user,
-            password=login.password.reveal() if login.password is not None else "",  # None would read PGPASSWORD
+            password=login.password.reveal()
+            if login.password is not None
+            else "",  # None would read PGPASSWORD
             database=login.database,
             ssl=False,
             timeout=TIMEOUT,

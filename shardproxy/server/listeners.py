@@ -25,6 +25,11 @@ class Listeners:
         self._servers: list[asyncio.Server] = []
         self._sockets: list[Path] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Applications can connect."""
+        return bool(self._servers)
+
     async def open(self, listeners: Sequence[Listener]) -> None:
         """Listen on all of ``listeners``. Raises ConfigError naming the one that cannot be opened."""
         for listener in listeners:
@@ -38,10 +43,9 @@ class Listeners:
         loop = asyncio.get_running_loop()
         path = listener.socket_path
         if path is not None:
-            _remove_stale(path)
-            server = await loop.create_unix_server(self._make, str(path), backlog=BACKLOG)
-            os.chmod(path, listener.unix_mode)
+            sock = _bind(path, listener.unix_mode)
             self._sockets.append(path)
+            server = await loop.create_unix_server(self._make, sock=sock, backlog=BACKLOG)
             self.addresses.append(str(listener))
         else:
             server = await loop.create_server(
@@ -60,6 +64,19 @@ class Listeners:
         for path in self._sockets:
             path.unlink(missing_ok=True)
         self._sockets.clear()
+
+
+def _bind(path: Path, mode: int) -> socket.socket:
+    """A socket at ``path``, with its permissions before anybody can connect."""
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        os.chmod(path, mode)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _remove_stale(path: Path) -> None:

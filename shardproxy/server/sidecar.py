@@ -14,10 +14,11 @@ from shardproxy.frontend.connection import ClientConnection
 from shardproxy.frontend.gate import Gate
 from shardproxy.frontend.registry import Registry
 from shardproxy.monitor.health import HealthMonitor
-from shardproxy.monitor.servers import ServerState
+from shardproxy.monitor.servers import NO_ANSWER, ServerState
 from shardproxy.routing.route import Role
 from shardproxy.server.knowledge import Knowledge, Known
 from shardproxy.server.listeners import Listeners
+from shardproxy.server.reload import merge
 from shardproxy.server.status import SidecarStatus
 from shardproxy.session.prepared import Descriptions
 from shardproxy.session.settings import NO_SETTINGS, parse_search_path
@@ -28,6 +29,8 @@ from shardproxy.sql.schema import Schema
 log = logging.getLogger(__name__)
 
 SWEEP_PERIOD = 1.0
+FAREWELL = 1.0
+"""Seconds in which clients that are cut off can still be told."""
 UNKNOWN_SCHEMA = Schema(relations={}, functions={}, system_relations=frozenset())
 
 
@@ -43,12 +46,11 @@ class Sidecar:
         self.knowledge = Knowledge(specs, shard_map.designated, shard_map.tables, self._schema_read)
         self.shared = Shared(
             options=assemble.session_options(config),
-            planner=self._planner(UNKNOWN_SCHEMA),
+            planner=Planner(UNKNOWN_SCHEMA, shard_map.tables, cache_bytes=config.limits.plan_cache_bytes),
             shard_map=shard_map,
             shards=self.shards,
             counters=self.counters,
             descriptions=Descriptions(max(1 << 20, config.limits.plan_cache_bytes // 4)),
-            parameters={},
             search_path=("public",),
             schema_changed=self.knowledge.changed,
             is_ready=False,
@@ -63,29 +65,28 @@ class Sidecar:
         self.http: HttpServer | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
-    def _planner(self, schema: Schema) -> Planner:
-        rules = assemble.table_rules(self.config)
-        return Planner(schema, rules, cache_bytes=self.config.limits.plan_cache_bytes)
-
     # --- start and stop -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Read the schema, watch the servers, listen. Raises ConfigError for an address that cannot be
-        opened.
+        """Answer probes, read the schema, watch the servers, listen. Raises ConfigError for an address that
+        cannot be opened.
         """
+        await self._start_http()
         await asyncio.gather(self.knowledge.start(), self.monitor.start())
         await self.listeners.open(self.config.listen)
         self._sweeper = asyncio.create_task(self._sweep(), name="sweeper")
-        if self.config.http is not None:
-            self.http = HttpServer(SidecarStatus(self))
-            try:
-                await self.http.start(self.config.http.host, self.config.http.port)
-            except OSError as error:
-                raise ConfigError(
-                    f"cannot listen on http {self.config.http.host}:{self.config.http.port}: {error}"
-                ) from error
-            log.info("http on %s:%d", self.config.http.host, self.http.port)
         log.info("listening on %s", ", ".join(self.listeners.addresses))
+
+    async def _start_http(self) -> None:
+        address = self.config.http
+        if address is None:
+            return
+        self.http = HttpServer(SidecarStatus(self))
+        try:
+            await self.http.start(address.host, address.port)
+        except OSError as error:
+            raise ConfigError(f"cannot listen on http {address.host}:{address.port}: {error}") from error
+        log.info("http on %s:%d", address.host, self.http.port)
 
     async def drain(self, timeout: float) -> None:
         """Accept no more clients and let open transactions end, for at most ``timeout`` seconds."""
@@ -93,10 +94,7 @@ class Sidecar:
         await self.listeners.close()
         for connection in list(self.gate.connections):
             connection.end_if_idle()
-        deadline = asyncio.get_running_loop().time() + timeout
-        while self.gate.connections and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
-        if self.gate.connections:
+        if not await self.gate.emptied(timeout):
             log.warning("%d clients were cut off in their transactions", len(self.gate.connections))
 
     async def stop(self) -> None:
@@ -105,6 +103,7 @@ class Sidecar:
         await self.listeners.close()
         for connection in list(self.gate.connections):
             connection.terminate()
+        await self.gate.emptied(FAREWELL)
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.knowledge.stop()
@@ -118,15 +117,22 @@ class Sidecar:
         while True:
             await asyncio.sleep(SWEEP_PERIOD)
             self.shards.sweep()
-            planner, proxy = self.shared.planner, self.counters.proxy
-            proxy.plan_cache_hits, proxy.plan_cache_misses = planner.hits, planner.misses
-            proxy.plan_cache_evictions = planner.evictions
+            self._let_go_of_the_hung()
+
+    def _let_go_of_the_hung(self) -> None:
+        """Nobody waits for a server that hangs longer than for a place in its pool."""
+        now = asyncio.get_running_loop().time()
+        for pool in self.shards.pools:
+            state = self.monitor.shard(pool.shard).state(str(pool.spec.address))
+            if state.failure == NO_ANSWER and now - state.since > pool.options.wait_timeout and pool.size:
+                log.warning("%s hangs: %d connections are given up", pool.name, pool.size - pool.connecting)
+                pool.give_up(f"the server has not answered for {pool.options.wait_timeout:g} s")
 
     # --- what changes while it runs -------------------------------------------------------------------------
 
     def _schema_read(self, known: Known) -> None:
         shared = self.shared
-        shared.planner = self._planner(known.schema)
+        shared.planner = shared.planner.replace(known.schema, shared.shard_map.tables)
         login = assemble.shard_specs(self.config)[shared.shard_map.designated].primary.login
         names = parse_search_path(known.search_path)
         shared.search_path = tuple(login.user if name == "$user" else name for name in names)
@@ -140,6 +146,8 @@ class Sidecar:
 
     def _health_changed(self, before: ServerState, after: ServerState) -> None:
         server = after.server
+        if after.reachable and not before.reachable:
+            self.gate.forget_reports()
         for shard in self.shards.all:
             if shard.name != server.shard or server.role is not Role.REPLICA:
                 continue
@@ -151,30 +159,17 @@ class Sidecar:
 
     def reload(self, config: Config) -> list[str]:
         """Take over what can change while clients are connected; returns what cannot, by name."""
-        old = self.config
-        kept = [
-            name
-            for name in ("database", "listen", "http", "shards", "designated", "ring", "server")
-            if getattr(old, name) != getattr(config, name)
-        ]
-        kept += [
-            name
-            for name in ("groups", "placements", "tenant_group")
-            if getattr(old, name) != getattr(config, name)
-        ]
-        config = config.model_copy(update={name: getattr(old, name) for name in kept})
+        config, kept = merge(self.config, config)
         self.config = config
         rules = assemble.table_rules(config)
         shared = self.shared
         shared.options = assemble.session_options(config)
         shared.shard_map = replace(shared.shard_map, tables=rules)
-        shared.planner = self._planner(shared.planner.schema)
+        shared.planner = shared.planner.replace(shared.planner.schema, rules)
         shared.templates.clear()
         self.knowledge.rules = rules
         self.knowledge.changed()
         self.gate.options = assemble.frontend_options(config)
         self.registry.limit = config.limits.clients
-        backend = assemble.backend_options(config)
-        for pool in self.shards.pools:
-            pool.options = backend.primary_pool if pool.role is Role.PRIMARY else backend.replica_pool
+        self.shards.reconfigure(assemble.backend_options(config))
         return kept

@@ -1,9 +1,11 @@
-"""What the admin pages show of a sidecar."""
+"""What the operator is shown of this sidecar: one moment of all its parts."""
 
 import asyncio
 from typing import TYPE_CHECKING
 
 from shardproxy.admin.status import PoolStatus, ShardStatus, Status
+from shardproxy.backend.shards import ServerPool
+from shardproxy.counters import Counters
 from shardproxy.version import VERSION
 
 if TYPE_CHECKING:
@@ -11,35 +13,45 @@ if TYPE_CHECKING:
 
 
 class SidecarStatus:
-    """A running sidecar as ``admin`` reads it. ``started`` is the event loop's time of its making."""
+    """The :class:`~shardproxy.admin.status.StatusSource` of a running sidecar."""
 
     def __init__(self, sidecar: "Sidecar") -> None:
-        self.sidecar = sidecar
-        self.started = asyncio.get_running_loop().time()
+        self._sidecar = sidecar
+        self._started = asyncio.get_running_loop().time()
 
     def status(self) -> Status:
-        """This moment of the sidecar."""
-        sidecar, now = self.sidecar, asyncio.get_running_loop().time()
+        """This moment."""
+        sidecar = self._sidecar
+        now = asyncio.get_running_loop().time()
         return Status(
             version=VERSION,
-            uptime=now - self.started,
+            uptime=now - self._started,
             now=now,
-            listening=bool(sidecar.listeners.addresses),
+            listening=sidecar.listeners.is_open,
             draining=sidecar.shared.draining,
             schema_known=sidecar.shared.is_ready,
             addresses=tuple(sidecar.listeners.addresses),
-            counters=sidecar.counters.snapshot(),
-            pools=tuple(
-                PoolStatus(
-                    pool.shard,
-                    str(pool.role),
-                    str(pool.spec.address),
-                    idle=len(pool.idle),
-                    active=len(pool.active),
-                    connecting=pool.connecting,
-                    waiting=pool.waiting,
-                )
-                for pool in sidecar.shards.pools
-            ),
-            shards=tuple(map(ShardStatus.of, sidecar.monitor.shards)),
+            counters=self._counters(),
+            pools=tuple(_pool(pool) for pool in sidecar.shards.pools),
+            shards=tuple(ShardStatus.of(health) for health in sidecar.monitor.shards),
         )
+
+    def _counters(self) -> Counters:
+        """The planner counts by itself; its figures are put where the others are."""
+        counters = self._sidecar.counters.snapshot()
+        planner, proxy = self._sidecar.shared.planner, counters.proxy
+        proxy.plan_cache_hits, proxy.plan_cache_misses = planner.hits, planner.misses
+        proxy.plan_cache_evictions = planner.evictions
+        return counters
+
+
+def _pool(pool: ServerPool) -> PoolStatus:
+    return PoolStatus(
+        shard=pool.shard,
+        role=pool.role,
+        server=str(pool.spec.address),
+        idle=len(pool.idle),
+        active=len(pool.active),
+        connecting=pool.connecting,
+        waiting=pool.waiting,
+    )

@@ -3,7 +3,7 @@ for each request.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -55,10 +55,8 @@ class Client(Protocol):
 
 @dataclass(slots=True)
 class Shared:
-    """See the module. ``search_path`` is the servers' default for our login; ``ready`` ParameterStatus for
-    new clients.
-
-    ``schema_changed`` asks for the schema to be read again.
+    """See the module. ``search_path`` is the servers' default for our login. ``schema_changed`` asks for
+    the schema to be read again.
     """
 
     options: SessionOptions
@@ -67,7 +65,6 @@ class Shared:
     shards: Shards
     counters: Counters
     descriptions: Descriptions
-    parameters: Mapping[str, str]
     search_path: tuple[str, ...]
     schema_changed: Callable[[], None]
     draining: bool = False
