@@ -145,6 +145,10 @@ REFUSED = [
         "SELECT * FROM orders, nowhere",
         "a sharded table joined with another relation over several shards",
     ),
+    (
+        "SELECT * FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id AND o.tenant_id = 'a'",
+        "tables bound to different keys over several shards",
+    ),
     ("DELETE FROM orders", "DELETE over several shards"),
     ("UPDATE orders SET note = ''", "UPDATE over several shards"),
     ("SELECT pg_advisory_lock(1) FROM orders", "a volatile function over several shards"),

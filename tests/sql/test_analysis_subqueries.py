@@ -183,6 +183,17 @@ DERIVED = [
         "SELECT FROM (SELECT count(*) AS n FROM orders WHERE tenant_id = 'a') s, customers c WHERE c.tenant_id = 'a'",
         "keyed a",
     ),
+    # The column inside may be NULL, so it says nothing about the outer join inside.
+    (
+        "SELECT * FROM (SELECT i.tenant_id FROM tenants t LEFT JOIN order_items i"
+        " ON i.tenant_id = t.tenant_id AND t.tenant_id = 'a') s",
+        "unbound tenants beside a",
+    ),
+    (
+        "SELECT * FROM (SELECT i.tenant_id FROM tenants t LEFT JOIN order_items i USING (tenant_id)) s"
+        " WHERE s.tenant_id = 'a'",
+        "keyed a",
+    ),
     # A limit inside keeps the condition outside out; that the rows join others does not bring it in.
     (
         "SELECT FROM (SELECT * FROM orders LIMIT 5) s JOIN customers c USING (tenant_id) WHERE c.tenant_id = 'a'",

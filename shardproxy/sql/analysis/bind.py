@@ -13,7 +13,7 @@ from shardproxy.sql.analysis.derived import pushed
 from shardproxy.sql.analysis.equivalence import Classes, Facts, Variable
 from shardproxy.sql.analysis.levels import Derived, InsertedKey, Join, JoinKind, Level, Source, Table
 from shardproxy.sql.analysis.scope import Variables
-from shardproxy.sql.analysis.surviving import surviving_facts
+from shardproxy.sql.analysis.surviving import nulled, surviving_facts
 from shardproxy.sql.analysis.values import Value
 from shardproxy.topology.keys import KeyFamily
 from shardproxy.topology.tables import Sharded
@@ -80,7 +80,10 @@ class Binder:
         """
         own = set(map(id, derived.exports))
         outer = tuple(fact for fact in facts if id(fact) not in own)
-        self._below(derived.level, derived.columns, outer)
+        if derived.pushable:
+            self._below(derived.level, derived.columns, outer)
+        else:
+            self.bind(derived.level, outer)
 
     def _below(self, level: Level, columns: Sequence[Variable], outer: Facts) -> None:
         if level.arms and not level.barrier:
@@ -123,10 +126,12 @@ class Binder:
         elif inserted.variable is not None and self._variables.info(inserted.variable).family is family:
             values = suitable(classes.values(inserted.variable), family)
             root = classes.root(inserted.variable)
+            nullable = nulled(sources)
             follows = any(
                 classes.root(read.key) == root
                 for read in tables(sources)
                 if read.key is not None
+                and read.entry not in nullable
                 and isinstance(read.target.rule, Sharded)
                 and read.target.rule.group == rule.group
             )

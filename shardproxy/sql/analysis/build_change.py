@@ -1,16 +1,17 @@
 """Building the level of an INSERT, UPDATE, DELETE or MERGE."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.build_from import FromBuilder
-from shardproxy.sql.analysis.build_select import build_select, sublink_levels
+from shardproxy.sql.analysis.build_select import build_select, expressions, sublink_levels
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.derived import table_item
 from shardproxy.sql.analysis.equivalence import Fact, OneOf
 from shardproxy.sql.analysis.levels import InsertedKey, Join, JoinKind, Level, Opaque, Output, Table, entries
 from shardproxy.sql.analysis.outputs import target_outputs
-from shardproxy.sql.analysis.scope import Item, Scope
+from shardproxy.sql.analysis.scope import Column, Item, Scope
 from shardproxy.sql.analysis.surviving import nulled
 from shardproxy.sql.analysis.tree import Node, enum_name, kind, type_name
 from shardproxy.sql.analysis.values import Form, Value
@@ -36,9 +37,11 @@ def build_change(context: Context, statement: Node, scope: Scope) -> Level:
             _change(context, statement, level, statement.using_clause)
         case name:
             raise Refused(f"a statement of type {name} in WITH")
+    level.sublinks.extend(sublink_levels(context, expressions(statement), scope))
+    after = _scope_of_returning(context, statement, level)
     returning = statement.returning_clause.exprs
-    level.outputs = target_outputs(returning, scope, context.conditions, context.values)
-    level.sublinks.extend(sublink_levels(context, statement, scope))
+    level.outputs = target_outputs(returning, after, context.conditions, context.values)
+    level.sublinks.extend(sublink_levels(context, returning, after))
     common.finish()
     return level
 
@@ -51,9 +54,28 @@ def _target(context: Context, range_var: Node) -> tuple[Table | Opaque, Item]:
     return source, Item(name, item.columns, item.complete, schema=target.name[0])
 
 
+def _scope_of_returning(context: Context, statement: Node, level: Level) -> Scope:
+    """What RETURNING sees: the written row has new values, of which the conditions that found it say nothing;
+    its sharding key stays.
+    """
+    target, *others = level.scope.items
+    table = level.written
+    if not isinstance(table, Table) or type_name(statement) not in ("UpdateStmt", "MergeStmt"):
+        return level.scope
+    variables = context.variables
+    columns = tuple(
+        column
+        if column.variable == table.key
+        else Column(column.name, variables.new(table.entry, variables.info(column.variable).family))
+        for column in target.columns
+    )
+    return replace(level.scope, items=[replace(target, columns=columns), *others])
+
+
 def _change(context: Context, statement: Node, level: Level, others: Iterable[Node]) -> None:
     """UPDATE ... FROM and DELETE ... USING: the target joined with the other tables."""
     source, item = _target(context, statement.relation)
+    level.written = source
     level.scope.items.append(item)
     builder = FromBuilder(context, level.scope, build_select)
     level.sources = [source, *(builder.add(node) for node in others)]
@@ -162,6 +184,7 @@ def _merge(context: Context, statement: Node, level: Level) -> None:
     target, item = _target(context, statement.relation)
     builder = FromBuilder(context, level.scope, build_select)
     source = builder.add(statement.source_relation)
+    level.written = target
     level.scope.items.insert(0, item)
     clauses = [node.merge_when_clause for node in statement.merge_when_clauses]
     matches = {enum_name(clause, "match_kind") for clause in clauses}

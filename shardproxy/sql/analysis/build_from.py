@@ -1,10 +1,11 @@
 """Building the FROM clause of a level: what is joined, what each part ensures, and which names it adds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.context import Context
-from shardproxy.sql.analysis.derived import derived_item, table_item
+from shardproxy.sql.analysis.derived import derived_item, known_values, table_item
 from shardproxy.sql.analysis.equivalence import Equal, Fact, Facts, Variable
 from shardproxy.sql.analysis.levels import CommonTable, Join, JoinKind, Level, Opaque, Source, entries
 from shardproxy.sql.analysis.names import Nature
@@ -79,6 +80,7 @@ class FromBuilder:
         """A reference to a CTE. One that only reads is built as if its query stood here."""
         context = self._context
         if common.building:
+            common.refers_to_itself = True
             entry = context.variables.new_entry()
             return Opaque(entry), [_aliased(Item(common.name, (), complete=False), range_var, None)]
         common.references += 1
@@ -87,7 +89,10 @@ class FromBuilder:
             context, level, common.name, common.aliases, more_columns=common.opaque_columns
         )
         items = [_aliased(item, range_var, None)]
-        return (derived if common.level is None else Opaque(derived.entry, derived.exports)), items
+        if common.level is not None:
+            return Opaque(derived.entry, known_values(derived)), items
+        # A row of a recursive query may come from one with another key: a condition on it restricts no table.
+        return replace(derived, pushable=not common.refers_to_itself), items
 
     def common_level(self, common: CommonTable) -> Level:
         """The level of a CTE that only reads, for one reference to it."""

@@ -1,6 +1,6 @@
 """Building the level of a SELECT, VALUES or set operation, with everything below it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from shardproxy.sql.analysis.build_from import FromBuilder
 from shardproxy.sql.analysis.context import Context
@@ -14,7 +14,9 @@ from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, type_name
 from shardproxy.sql.analysis.values import read_integer
 from shardproxy.sql.analysis.with_clause import ChangeBuilder, WithClause
 
-STRUCTURE = frozenset({"from_clause", "with_clause", "larg", "rarg", "locking_clause", "into_clause"})
+STRUCTURE = frozenset(
+    {"from_clause", "with_clause", "larg", "rarg", "locking_clause", "into_clause", "returning_clause"}
+)
 JSON_AGGREGATES = frozenset({"JsonArrayAgg", "JsonObjectAgg"})
 
 
@@ -43,14 +45,14 @@ def build_select(
         for clause in select.locking_clause:
             context.mark(node.range_var for node in clause.locking_clause.locked_rels)
     if context.found.sublinks:
-        level.sublinks.extend(sublink_levels(context, select, scope))
+        level.sublinks.extend(sublink_levels(context, expressions(select), scope))
     common.finish()
     return level
 
 
-def sublink_levels(context: Context, statement: Node, scope: Scope) -> Iterator[Level]:
-    """The levels of the subqueries in all expressions of a statement, those of FROM and WITH aside."""
-    for part in expressions(statement):
+def sublink_levels(context: Context, parts: Iterable[Node], scope: Scope) -> Iterator[Level]:
+    """The levels of the subqueries in some expressions of a statement, which see the names of ``scope``."""
+    for part in parts:
         for node in walk_level(part):
             if type_name(node) == "SubLink":
                 yield build_select(context, node.subselect.select_stmt, Scope(parent=scope))

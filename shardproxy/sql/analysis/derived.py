@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from shardproxy.sql.analysis.context import Context
-from shardproxy.sql.analysis.equivalence import Equal, Fact, Facts, OneOf, Variable
+from shardproxy.sql.analysis.equivalence import Classes, Fact, Facts, OneOf, Same, Variable
 from shardproxy.sql.analysis.levels import Derived, Level, Opaque, Table
 from shardproxy.sql.analysis.names import Nature, Target
 from shardproxy.sql.analysis.scope import Column, Item, Variables
@@ -93,8 +93,16 @@ def exports(level: Level, own: Sequence[Variable], variables: Variables) -> Fact
         if output.values is not None:
             facts.append(OneOf(variable, output.values))
         elif output.variable is not None and not level.always_row:
-            facts.append(Equal(variable, output.variable))
+            facts.append(Same(variable, output.variable))
     return tuple(facts)
+
+
+def known_values(derived: Derived) -> Facts:
+    """What each column of a derived table is one of, by itself: two references to one result share its tables,
+    not its rows.
+    """
+    classes = Classes(derived.exports)
+    return tuple(OneOf(column, values) for column in derived.columns for values in classes.values(column))
 
 
 def pushed(level: Level, own: Sequence[Variable], variables: Variables) -> Facts:
@@ -104,7 +112,7 @@ def pushed(level: Level, own: Sequence[Variable], variables: Variables) -> Facts
     if level.barrier or level.arms or level.rollup or (level.always_row and level.groups is None):
         return ()
     return tuple(
-        Equal(variable, output.variable)
+        Same(variable, output.variable)
         for variable, output in zip(own, level.outputs.columns, strict=False)
         if output.variable is not None
         and variables.info(variable).family is not None

@@ -1,7 +1,7 @@
 """What is known to be equal: variables (columns of one occurrence of a relation) with each other and with
 values.
 
-Every fact is strict: it is false, not NULL-safe, when one of its variables is NULL.
+A fact about equality is strict: it does not hold where one of its variables is NULL.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,19 @@ class OneOf:
         return (self.variable,)
 
 
-Fact = Equal | OneOf
+@dataclass(frozen=True, slots=True, eq=False)
+class Same:
+    """Two names of one value, which may be NULL: a column of a derived table, and what its query puts there."""
+
+    left: Variable
+    right: Variable
+
+    def variables(self) -> tuple[Variable, ...]:
+        """None: it holds for NULL as well."""
+        return ()
+
+
+Fact = Equal | OneOf | Same
 Facts = tuple[Fact, ...]
 
 
@@ -51,10 +63,10 @@ class Classes:
         self._values: dict[Variable, list[tuple[Value, ...]]] = {}
         choices = []
         for fact in facts:
-            if isinstance(fact, Equal):
-                self._parents[self.root(fact.left)] = self.root(fact.right)
-            else:
+            if isinstance(fact, OneOf):
                 choices.append(fact)
+            else:
+                self._parents[self.root(fact.left)] = self.root(fact.right)
         for choice in choices:
             self._values.setdefault(self.root(choice.variable), []).append(choice.values)
 

@@ -7,7 +7,7 @@ from shardproxy.sql.analysis import catalog_functions as catalog
 from shardproxy.sql.analysis import set_config
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.survey import Survey
-from shardproxy.sql.analysis.tree import Node, kind, strings
+from shardproxy.sql.analysis.tree import Node, strings
 from shardproxy.sql.schema import Function
 
 

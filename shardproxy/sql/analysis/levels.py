@@ -120,6 +120,7 @@ class Level:
     )  # evaluated by themselves: a source of rows, a CTE
     arms: tuple["Level", ...] = ()
     inserted: list[InsertedKey] = field(default_factory=list)
+    written: Source | None = None  # the table that UPDATE, DELETE or MERGE changes
     barrier: bool = False
     groups: frozenset[Variable] | None = None
     always_row: bool = False
@@ -140,3 +141,4 @@ class CommonTable:
     level: Level | None = None  # of a data-modifying one
     references: int = 0
     building: bool = False  # a recursive one whose body is being read
+    refers_to_itself: bool = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from shardproxy.sql.analysis.equivalence import Facts
+from shardproxy.sql.analysis.equivalence import Facts, Same, Variable
 from shardproxy.sql.analysis.levels import Join, JoinKind, Source, Table, entries
 from shardproxy.sql.analysis.scope import Variables
 
@@ -16,10 +16,26 @@ def surviving_facts(sources: Sequence[Source], known: Facts, variables: Variable
     present: frozenset[int] = frozenset()
     while True:
         facts = (*known, *(fact for source in sources for fact in ensured(source, present)))
-        now = frozenset(variables.info(variable).entry for fact in facts for variable in fact.variables())
+        now = frozenset(variables.info(variable).entry for variable in never_null(facts))
         if now == present:
             return facts
         present = now
+
+
+def never_null(facts: Facts) -> set[Variable]:
+    """The variables that are not NULL where the facts hold, under all their names."""
+    known = {variable for fact in facts for variable in fact.variables()}
+    names = [fact for fact in facts if isinstance(fact, Same)]
+    while True:
+        more = {
+            variable
+            for same in names
+            if same.left in known or same.right in known
+            for variable in (same.left, same.right)
+        }
+        if more <= known:
+            return known
+        known |= more
 
 
 def ensured(source: Source, present: frozenset[int]) -> Facts:

@@ -106,6 +106,8 @@ def _sharded(context: Context, level: Level, bound: list[Bound], statement: Stat
     if statement.kind is not Kind.QUERY:
         return replace(statement, refusal=_several(f"{statement.tag} over several shards", bound))
     construct = obstacle(context, level)
+    if construct is None and len(key_sets) + bool(unbound) > 1:
+        construct = "tables bound to different keys over several shards"
     if construct is None and statement.pins is None:
         return replace(statement, fan_out=True)
     if level.inserted or any(occurrence.inserted for occurrence in bound):
