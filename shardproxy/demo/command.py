@@ -42,12 +42,18 @@ Try in psql:
       all shards at once; the last column says where each row comes from
   [cyan]SET shardproxy.tenant = '$second';  SELECT status, count(*) FROM orders GROUP BY status;[/]
       the session names its tenant
+$more
+Ctrl-C stops everything$data.
+"""
+
+_WITH_REPLICAS = """\
   [cyan]SET shardproxy.read = 'replica';  SELECT count(*) FROM customers WHERE tenant_id = '$second';[/]
       reads go to a replica
+"""
+
+_WITH_SHARDS = """\
   [cyan]RESET shardproxy.tenant;  DELETE FROM orders;[/]
       refused, and why
-
-Ctrl-C stops everything$data.
 """
 
 
@@ -83,7 +89,8 @@ def demo(
     ] = False,
 ) -> None:
     """Start shards with replicas, sample data and a sidecar, and serve until Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs without it
+        signal.signal(number, _interrupt)
     began = time.monotonic()
     try:
         stage = Stage(Install.find(pg_bin), Wanted(shards, replicas, tenants, orders), directory, port)
@@ -213,7 +220,8 @@ def _greeting(stage: Stage, seconds: float) -> str:
     first, *others = stage.tenants
     shape = stage.shape
     replicas = shape.shards * shape.replicas
-    return Template(_GREETING).substitute(
+    more = (_WITH_REPLICAS if replicas else "") + (_WITH_SHARDS if shape.shards > 1 else "")
+    return Template(_GREETING.replace("$more", more)).substitute(
         seconds=f"{seconds:.1f}",
         shards=f"{counted(shape.shards, 'shard')}, {counted(replicas, 'replica')}",
         rows=f"{counted(shape.tenants, 'tenant')}, {counted(shape.orders, 'order')}",
