@@ -33,8 +33,17 @@ def is_proven(folded: Folded, tree: Tree) -> bool:
     )
 
 
+def places(folded: Folded) -> dict[int, int]:
+    """The place of each literal by the byte where the grammar finds it: its own, or that of its sign."""
+    found = {sign: place for place, sign in enumerate(folded.signs) if sign >= 0}
+    found.update((offset, place) for place, offset in enumerate(folded.offsets))
+    return found
+
+
 def _expected(kind: bytes, literal: str, negated: bool = False) -> Constant:
-    """The constant that a literal is; a minus before a string moves its location, but negates it only later."""
+    """The constant that a literal is; a minus before a string moves its location, but negates it only
+    later.
+    """
     if negated and kind != MARKER_STRING:
         literal = "-" + literal
     return _FIELDS[kind], int(literal) if kind == MARKER_INT4 else literal

@@ -15,7 +15,7 @@ from shardproxy.errors import Refused
 from shardproxy.sql import grammar
 from shardproxy.sql.analysis import analyze
 from shardproxy.sql.encoding import decode
-from shardproxy.sql.fold_proof import is_proven
+from shardproxy.sql.fold_proof import is_proven, places
 from shardproxy.sql.hints import leading_comments_end
 from shardproxy.sql.lexer import Folded, fold
 from shardproxy.sql.plan_cache import PlanCache
@@ -64,7 +64,9 @@ class Analyze(Protocol):
         search_path: SearchPath,
         places: Mapping[int, int] | None,
     ) -> tuple[Statement, ...]:
-        """The plans of the statements in ``text``, whose literals at the bytes in ``places`` are not fixed."""
+        """The plans of the statements in ``text``, whose literals at the bytes in ``places`` are not
+        fixed.
+        """
 
 
 class Planner:
@@ -170,7 +172,7 @@ class Planner:
         if not is_proven(folded, grammar.parse(decode(text))):
             self._keep(shape_key, _NOT_SHARED)
             return self._plan_exactly(text, search_path)
-        statements = self._plan(text, search_path, _places(folded))
+        statements = self._plan(text, search_path, places(folded))
         if len(statements) == 1 and statements[0].foldable:
             planned = Planned((_for_any_text(statements[0]),), folded.literals, folded.shape)
             self._keep(shape_key, planned._replace(literals=()))
@@ -191,13 +193,6 @@ class Planner:
     def _keep(self, key: _Key, planned: Planned) -> None:
         if len(planned.text) <= self.max_cached_text:
             self._cache.put(key, planned, _cost(key, planned))
-
-
-def _places(folded: Folded) -> dict[int, int]:
-    """The place of each literal by the byte where the grammar finds it: its own, or that of its sign."""
-    places = {sign: place for place, sign in enumerate(folded.signs) if sign >= 0}
-    places.update((offset, place) for place, offset in enumerate(folded.offsets))
-    return places
 
 
 def _for_any_text(statement: Statement) -> Statement:
