@@ -51,6 +51,8 @@ class Binder:
             self._source(source, facts)
         for sublink in level.sublinks:
             self.bind(sublink, facts)
+        for sublink in level.alone:
+            self.bind(sublink, known if level.always_row or level.rollup else facts)
         for inserted in level.inserted:
             self._inserted(inserted, Classes(facts), level.sources)
 
@@ -89,7 +91,7 @@ class Binder:
         if level.arms and not level.barrier:
             for arm in level.arms:
                 self._below(arm, columns, outer)
-            for below in (*level.standalone, *level.sublinks):
+            for below in (*level.standalone, *level.sublinks, *level.alone):
                 self.bind(below, outer)
             return
         self.bind(level, (*outer, *pushed(level, columns, self._variables)))

@@ -2,22 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 
+from shardproxy.sql.analysis.aggregates import is_aggregate_call, note_owners, outside_aggregates
 from shardproxy.sql.analysis.build_from import FromBuilder
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.equivalence import Variable
-from shardproxy.sql.analysis.functions import is_aggregate
 from shardproxy.sql.analysis.levels import Level, Output, Outputs
 from shardproxy.sql.analysis.outputs import target_outputs, values_outputs
 from shardproxy.sql.analysis.scope import Scope
 from shardproxy.sql.analysis.surviving import nulled
-from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, type_name, walk, walk_level
+from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, type_name, walk_level
 from shardproxy.sql.analysis.values import read_integer
 from shardproxy.sql.analysis.with_clause import ChangeBuilder, WithClause
 
 STRUCTURE = frozenset(
     {"from_clause", "with_clause", "larg", "rarg", "locking_clause", "into_clause", "returning_clause"}
 )
-JSON_AGGREGATES = frozenset({"JsonArrayAgg", "JsonObjectAgg"})
 
 
 def build_select(
@@ -45,7 +44,8 @@ def build_select(
         for clause in select.locking_clause:
             context.mark(node.range_var for node in clause.locking_clause.locked_rels)
     if context.found.sublinks:
-        level.sublinks.extend(sublink_levels(context, expressions(select), scope))
+        _add_sublinks(context, select, level)
+    level.always_row = not select.group_clause and (scope.aggregated or kind(select.having_clause) != "")
     common.finish()
     return level
 
@@ -72,9 +72,8 @@ def _plain(context: Context, select: Node, level: Level) -> None:
     if kind(select.where_clause):
         level.facts = context.conditions.facts(select.where_clause, scope, nulled(level.sources))
     level.outputs = target_outputs(select.target_list, scope, context.conditions, context.values)
-    window, aggregate = _calls(context, select)
-    level.barrier = window or any(kind(node) for node in select.distinct_clause)
-    level.always_row = not select.group_clause and (aggregate or kind(select.having_clause) != "")
+    _note_aggregates(context, select, scope)
+    level.barrier = _calls_window(select) or any(kind(node) for node in select.distinct_clause)
     if select.group_clause:
         level.rollup = any(kind(node) == "grouping_set" for node in select.group_clause)
         variables = (grouped(context, node, level) for node in select.group_clause)
@@ -91,24 +90,27 @@ def grouped(context: Context, node: Node, level: Level) -> Variable | None:
     return columns[position - 1].variable if 0 < position <= len(columns) else None
 
 
-def _calls(context: Context, select: Node) -> tuple[bool, bool]:
-    """Whether a level calls window functions, and whether it calls aggregates, subqueries' included."""
-    window = aggregate = False
+def _calls_window(select: Node) -> bool:
+    """Whether a level calls window functions."""
+    nodes = (node for part in expressions(select) for node in walk_level(part))
+    return any(type_name(node) == "FuncCall" and node.HasField("over") for node in nodes)
+
+
+def _note_aggregates(context: Context, select: Node, scope: Scope) -> None:
     for part in expressions(select):
         for node in walk_level(part):
-            name = type_name(node)
-            if name == "FuncCall":
-                windowed = node.HasField("over")
-                window |= windowed
-                aggregate |= not windowed and is_aggregate(node, context.names)
-            elif name in JSON_AGGREGATES:
-                aggregate = True
-            elif name == "SubLink":
-                # An aggregate in a subquery belongs to this level if its arguments do.
-                aggregate |= any(_is_aggregate(context, below) for below in walk(inner(node.subselect)))
-    return window, aggregate
+            if is_aggregate_call(node, context.names):
+                note_owners(node, scope)
 
 
-def _is_aggregate(context: Context, node: Node) -> bool:
-    name = type_name(node)
-    return name in JSON_AGGREGATES or (name == "FuncCall" and is_aggregate(node, context.names))
+def _add_sublinks(context: Context, select: Node, level: Level) -> None:
+    """Build the subqueries in expressions. Where the level always has a row, those beside its aggregates are
+    evaluated even if no row passes WHERE.
+    """
+    for part in expressions(select):
+        beside = () if part == select.where_clause else outside_aggregates(part, context.names)
+        alone = {node.location for node in beside if type_name(node) == "SubLink"}
+        for node in walk_level(part):
+            if type_name(node) == "SubLink":
+                below = build_select(context, node.subselect.select_stmt, Scope(parent=level.scope))
+                (level.alone if node.location in alone else level.sublinks).append(below)

@@ -50,7 +50,7 @@ def _in_shape(context: Context, level: Level) -> str | None:
         (select.sort_clause, "ORDER BY over several shards"),
         (kind(select.limit_count) or kind(select.limit_offset), "LIMIT or OFFSET over several shards"),
         (select.locking_clause, "FOR UPDATE or FOR SHARE over several shards"),
-        (level.sublinks or level.standalone, "a subquery over several shards"),
+        (level.sublinks or level.alone or level.standalone, "a subquery over several shards"),
         (select.HasField("into_clause"), "SELECT INTO over several shards"),
     )
     for present, construct in checks:

@@ -115,6 +115,7 @@ class Level:
     facts: Facts = ()
     outputs: Outputs = field(default_factory=Outputs)
     sublinks: list["Level"] = field(default_factory=list)
+    alone: list["Level"] = field(default_factory=list)  # sublinks that need no row of an ``always_row`` level
     standalone: list["Level"] = field(
         default_factory=list
     )  # evaluated by themselves: a source of rows, a CTE

@@ -1,6 +1,6 @@
 """Names inside a query: what a column reference means, level by level, as parse_relation.c resolves it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -80,6 +80,7 @@ class Scope:
     items: list[Item] = field(default_factory=list)
     parent: "Scope | None" = None
     tables: "dict[str, CommonTable]" = field(default_factory=dict)  # WITH
+    aggregated: bool = False  # an aggregate, here or in a subquery, may belong to this level
 
     def common_table(self, name: str) -> "CommonTable | None":
         """The nearest CTE of that name."""
@@ -89,6 +90,22 @@ class Scope:
                 return scope.tables[name]
             scope = scope.parent
         return None
+
+    def chain(self) -> "Iterator[Scope]":
+        """This scope and those around it."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def levels_of(self, names: Sequence[str]) -> "Iterator[Scope]":
+        """The scopes in which a column reference may be resolved, the nearest first."""
+        for scope in self.chain():
+            certain, _ = scope._column(names[0]) if len(names) == 1 else scope._qualified(names)
+            if certain:
+                yield scope
+                if len(names) > 1 or any(item.by_column and item.find(names[0]) for item in scope.items):
+                    return
 
     def beside(self, items: Iterable[Item] = ()) -> "Scope":
         """A scope with the same surroundings and other names: for a subquery in FROM, or a join's ON."""
