@@ -12,10 +12,7 @@ from shardproxy.counters import ShardCounters
 from shardproxy.errors import Blame, ShardproxyError, Unavailable
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import Deallocate, Learn, Prepare, ReplyStream
-from shardproxy.wire.server_messages import READY_IDLE, parse_error, parse_parameter_status
-
-OUR_NAME = b'"sp_'
-"""How the name of a prepared statement of ours begins in an error."""
+from shardproxy.wire.server_messages import OUR_NAME, READY_IDLE, parse_error, parse_parameter_status
 
 PARAMETER_STATUS = 0x53
 ERROR_RESPONSE = 0x45

@@ -24,6 +24,8 @@ cdef class ReplyStream:
     cdef public list learned
     cdef readonly bint skipping
     cdef public Py_ssize_t prefix
+    cdef public Py_ssize_t completed
+    cdef public Py_ssize_t tags
     cdef public list asides
     cdef public bint copy_in
     cdef public bytes description

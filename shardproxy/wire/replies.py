@@ -16,7 +16,12 @@ from collections import deque
 from collections.abc import Callable
 
 from shardproxy.errors import Blame, ProtocolViolation
-from shardproxy.wire.server_messages import shift_error_position, without_position
+from shardproxy.wire.server_messages import (
+    OUR_NAME,
+    shift_error_position,
+    without_position,
+    without_statement_name,
+)
 
 # What a server owes: one of these, with flags, or an instance of Prepare, Deallocate, Learn, FailWith or bytes.
 PARSE = 1  # ParseComplete
@@ -80,7 +85,9 @@ class ReplyStream:
     After :meth:`feed`, ``out`` holds what goes to the client, ``ready`` the status byte when a
     ReadyForQuery was consumed (else 0), and the lists and fields below what else happened. The caller
     empties them. ``prefix`` is the number of characters that we put before a client's statement: positions
-    in errors are moved back by it; -1 removes them.
+    in errors are moved back by it; -1 removes them. ``completed`` counts the statements of the client that
+    have ended well; the caller resets it. ``tags``: in a simple query, CommandCompletes after so many are
+    ours; -1: none is.
     """
 
     def __init__(self) -> None:
@@ -92,6 +99,8 @@ class ReplyStream:
         self.learned: list[Learn] = []
         self.skipping = False  # after an error, until Sync: the server reads and answers nothing
         self.prefix = 0
+        self.completed = 0
+        self.tags = -1
         self.asides: list[tuple[int, bytes]] = []  # ParameterStatus, and notifications while nothing is owed
         self.copy_in = False  # the server waits for COPY data
         self.description: bytes | None = None  # with ROWS: body of RowDescription
@@ -218,7 +227,7 @@ class ReplyStream:
         while owed:
             head = owed[0]
             if not isinstance(head, bytes):
-                return
+                break
             self.out.append(head)
             owed.popleft()
 
@@ -304,6 +313,8 @@ class ReplyStream:
                 kind == 0x43 or kind == 0x49 or kind == 0x73
             ):  # CommandComplete, EmptyQueryResponse, PortalSuspended
                 owed.popleft()
+                if not head & DROP:
+                    self.completed += 1
             elif kind == 0x47:  # CopyInResponse
                 self.copy_in = True
             elif kind != 0x48 and kind != 0x63:  # CopyOutResponse, CopyDone
@@ -314,7 +325,11 @@ class ReplyStream:
             elif kind == 0x43 and head >= SKIP_TAG:
                 owed[0] = head - SKIP_TAG
                 return False
-            elif kind not in (0x43, 0x49, 0x54, 0x48, 0x63):
+            elif kind == 0x43 or kind == 0x49:
+                self.completed += 1
+                if self.completed > self.tags >= 0:
+                    return False
+            elif kind != 0x54 and kind != 0x48 and kind != 0x63:  # RowDescription, CopyOutResponse, CopyDone
                 raise violation(f"unexpected message {chr(kind)!r} from the server during a query")
         elif code == DESCRIBE_STATEMENT:
             if kind == 0x74:  # ParameterDescription; RowDescription or NoData follows
@@ -351,12 +366,14 @@ class ReplyStream:
         if isinstance(head, FailWith):
             self._substitute = head.reply
             passes = False
-        elif passes and self.prefix:
+        elif passes and (self.prefix or OUR_NAME in self.error):
             message = data[at:end]
-            shifted = self.prefix > 0
-            self._substitute = (
-                shift_error_position(message, -self.prefix) if shifted else without_position(message)
-            )
+            if self.prefix:
+                shifted = self.prefix > 0
+                message = (
+                    shift_error_position(message, -self.prefix) if shifted else without_position(message)
+                )
+            self._substitute = without_statement_name(message)
             passes = False
         self._skip_to_sync()
         return passes

@@ -6,6 +6,7 @@ malformed; those of errors and notices never fail. (Manual, "Message Formats" an
 Fields".)
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -38,6 +39,10 @@ SECRET_BYTES_MIN: Final = 4
 SECRET_BYTES_MAX: Final = 256
 
 TEXT_OID: Final = 25
+
+OUR_NAME: Final = b'"sp_'
+"""How errors begin to quote the name of a prepared statement of ours on a server."""
+_OUR_WHOLE_NAME: Final = re.compile(rb'"sp_[0-9a-f]{24}"')
 
 _HEADER = struct.Struct("!ci")
 _COLUMN = struct.Struct("!IhIhih")
@@ -223,6 +228,13 @@ def without_position(message: bytes) -> bytes:
         if body[start] == _POSITION:
             return _message(message[:1], body[:start] + body[end + 1 :])
     return message
+
+
+def without_statement_name(message: bytes) -> bytes:
+    """A whole ErrorResponse in which a prepared statement of ours is the client's unnamed one."""
+    if OUR_NAME not in message:
+        return message
+    return _message(message[:1], _OUR_WHOLE_NAME.sub(b'""', message[5:]))
 
 
 def parse_parameter_status(body: bytes) -> tuple[str, str]:
