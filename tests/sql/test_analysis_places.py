@@ -58,6 +58,6 @@ def test_a_decision_that_looked_at_a_value_is_not_shared(sql: str) -> None:
 
 def test_the_literals_of_a_view_are_not_those_of_the_statement() -> None:
     sql = "SELECT 1, 2, 3, 4, 5, 6 FROM acme_orders"
-    statement = plan(sql, places={offset: 0 for offset in range(200)})
+    statement = plan(sql, places=dict.fromkeys(range(200), 0))
     assert verdict(sql) == "keyed acme"
     assert not any(isinstance(source, Literal) for source in statement.key_sets[0].sources)

@@ -70,12 +70,17 @@ NESTED = {
 @pytest.mark.parametrize("depth", [200, 10_000, 60_000])
 def test_deep_nesting_is_an_error_and_not_a_crash(shape: str, depth: int) -> None:
     text = NESTED[shape](depth)
-    try:
+    if depth == 200 and _is_planned(text):
+        return
+    with pytest.raises(StatementError, match="stack depth limit exceeded|memory exhausted"):
         statements(text)
-    except StatementError as error:
-        assert error.sqlstate == "54001" or error.message.startswith("memory exhausted"), error.message
-    else:
-        assert depth == 200
+
+
+def _is_planned(text: str) -> bool:
+    try:
+        return len(statements(text)) == 1
+    except StatementError:
+        return False
 
 
 @pytest.mark.parametrize("shape", NESTED)

@@ -3,6 +3,7 @@
 Analysis by structure is checked against it: a table that the structure did not account for is a refusal.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from shardproxy.sql.analysis.scope import SYSTEM_COLUMNS
@@ -13,15 +14,17 @@ from shardproxy.sql.analysis.tree import Node, enum_name, strings, type_name, wa
 class Survey:
     """What occurs in a statement, at any depth. Tables are known by the byte offset of their name."""
 
+    root: Node
     tables: set[int] = field(default_factory=set)
     functions: list[Node] = field(default_factory=list)
-    parameters: bool = False
+    parameters: Counter[int] = field(default_factory=Counter)  # how often each number occurs
     sublinks: bool = False
     locking: bool = False
     data_changes: bool = False
     system_columns: bool = False
     clock: str | None = None  # CURRENT_TIMESTAMP and its like
     operators: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)  # what is selected from something by a dot
 
 
 _CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
@@ -39,7 +42,7 @@ _SAME_EVERYWHERE = frozenset(
 
 def survey(statement: Node) -> Survey:
     """Walk the statement once. Raises StatementError where it nests too deeply."""
-    found = Survey()
+    found = Survey(statement)
     for node in walk(statement):
         match type_name(node):
             case "RangeVar":
@@ -47,13 +50,21 @@ def survey(statement: Node) -> Survey:
             case "FuncCall":
                 found.functions.append(node)
             case "ParamRef":
-                found.parameters = True
+                found.parameters[node.number] += 1
             case "SubLink":
                 found.sublinks = True
+                found.operators.update(strings(node.oper_name)[-1:])
+            case "SortBy":
+                found.operators.update(strings(node.use_op)[-1:])
+            case "A_Indirection":
+                found.fields.update(strings(node.indirection))
             case "LockingClause":
                 found.locking = True
             case "ColumnRef":
-                found.system_columns |= strings(node.fields[-1:])[0] in SYSTEM_COLUMNS
+                last = strings(node.fields[-1:])[0]
+                found.system_columns |= last in SYSTEM_COLUMNS
+                if len(node.fields) > 1:
+                    found.fields.add(last)
             case "A_Expr":
                 found.operators.update(strings(node.name)[-1:])
             case "SQLValueFunction":

@@ -13,6 +13,7 @@ from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.fan_out import obstacle
 from shardproxy.sql.analysis.levels import Level
 from shardproxy.sql.analysis.names import Nature, Target
+from shardproxy.sql.analysis.parameters import check_parameters
 from shardproxy.sql.analysis.values import Form
 from shardproxy.sql.statement import KeySet, Kind, Reach, Statement
 from shardproxy.topology.tables import Local, RelationName, Sharded
@@ -101,6 +102,7 @@ def _sharded(context: Context, level: Level, bound: list[Bound], statement: Stat
     key_sets = tuple(
         dict.fromkeys(_key_set(occurrence) for occurrence in bound if occurrence.values is not None)
     )
+    check_parameters(context, key_sets)
     reach = Reach.UNBOUND if unbound else Reach.KEYED
     statement = replace(statement, reach=reach, key_sets=key_sets, unbound=unbound)
     if statement.kind is not Kind.QUERY:
