@@ -33,6 +33,8 @@ class FunctionUse:
         """Account for every function call of a text. Raises Refused for one that can run nowhere."""
         for call in found.functions:
             self._add(call, names)
+        for name in sorted(found.fields):
+            self._add_field(name, names)
         for operator in sorted(found.operators & names.schema.user_operators):
             self.volatile = True
             self.reads = self.reads or f"behind the operator {operator}"
@@ -42,13 +44,21 @@ class FunctionUse:
     def _add(self, call: Node, names: Names) -> None:
         parts = strings(call.funcname)
         name = parts[-1]
-        users = user_functions(parts, names)
-        for function in users:
+        for function in user_functions(parts, names):
             self._add_user(function)
-        if len(parts) == 1 or parts[0] == "pg_catalog":
-            self._add_builtin(name, call)
+        if len(parts) == 1 or parts[-2] == "pg_catalog":
+            self._add_builtin(name)
+            if name == set_config.NAME:
+                self.set_configs.append(call)
         if is_aggregate(call, names):
             self.aggregates.add(name)
+
+    def _add_field(self, name: str, names: Names) -> None:
+        """``x.f`` and ``(x).f`` are the function call ``f(x)`` where x has no column f (manual, 8.16.5)."""
+        for function in user_functions((name,), names):
+            self._add_user(function)
+        if name in catalog.VOLATILE or name in catalog.RUNS_TEXT:
+            self._add_builtin(name)
 
     def _add_user(self, function: Function) -> None:
         if function.name.startswith("dblink") and function.from_extension:
@@ -57,7 +67,7 @@ class FunctionUse:
         if function.volatility != "i" and not function.from_extension and function.kind != "a":
             self.reads = self.reads or function.name
 
-    def _add_builtin(self, name: str, call: Node) -> None:
+    def _add_builtin(self, name: str) -> None:
         _refuse(name)
         if name in catalog.VOLATILE or name in catalog.LIKE_VOLATILE:
             self.volatile = True
@@ -73,7 +83,6 @@ class FunctionUse:
             self.notifies = True
         if name == set_config.NAME:
             self.values_read = True
-            self.set_configs.append(call)
 
 
 def user_functions(parts: tuple[str, ...], names: Names) -> list[Function]:
@@ -94,7 +103,7 @@ def is_aggregate(call: Node, names: Names) -> bool:
     ):
         return True
     parts = strings(call.funcname)
-    if parts[-1] in catalog.AGGREGATES and (len(parts) == 1 or parts[0] == "pg_catalog"):
+    if parts[-1] in catalog.AGGREGATES and (len(parts) == 1 or parts[-2] == "pg_catalog"):
         return True
     return any(function.kind == "a" for function in user_functions(parts, names))
 

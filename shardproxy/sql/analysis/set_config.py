@@ -21,7 +21,7 @@ READ_BY_US: Final = frozenset(
 def is_call(call: Node) -> bool:
     """Whether a FuncCall is of set_config."""
     parts = strings(call.funcname)
-    return parts[-1] == NAME and (len(parts) == 1 or parts[0] == "pg_catalog")
+    return parts[-1] == NAME and (len(parts) == 1 or parts[-2] == "pg_catalog")
 
 
 def followed(node: Node) -> tuple[SettingChange, ...]:
