@@ -72,7 +72,7 @@ def test_deep_nesting_is_an_error_and_not_a_crash(shape: str, depth: int) -> Non
     text = NESTED[shape](depth)
     if depth == 200 and _is_planned(text):
         return
-    with pytest.raises(StatementError, match="stack depth limit exceeded|memory exhausted"):
+    with pytest.raises(StatementError, match=r"stack depth limit exceeded|memory exhausted"):
         statements(text)
 
 

@@ -39,7 +39,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Same:
-    """Two names of one value, which may be NULL: a column of a derived table, and what its query puts there."""
+    """Two names of one value, perhaps NULL: a derived table's column, and what its query puts there."""
 
     left: Variable
     right: Variable

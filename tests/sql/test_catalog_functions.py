@@ -1,0 +1,44 @@
+"""What we recorded of PostgreSQL's own functions is what a server says of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shardproxy.demo.postgres import Install, Run, Server
+from shardproxy.sql.analysis import catalog_functions as catalog
+
+_NAMES = "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND "
+_QUERIES = {
+    "VOLATILE": _NAMES + "provolatile = 'v' AND prokind IN ('f', 'p')",
+    "AGGREGATES": _NAMES + "prokind = 'a'",
+}
+
+
+@pytest.fixture(scope="module")
+def server(install: Install) -> Iterator[Server]:
+    with Run(install) as run:
+        yield Server.create(run, "functions").start()
+
+
+@pytest.mark.parametrize("kind", _QUERIES)
+def test_every_function_of_the_kind_is_recorded(server: Server, kind: str) -> None:
+    found = set(server.query(_QUERIES[kind]).split())
+    assert found - getattr(catalog, kind) == set()
+    assert len(found) > 40
+
+
+def test_the_functions_named_for_their_behaviour_exist(server: Server) -> None:
+    if server.install.version[0] < 18:
+        pytest.skip("recorded from PostgreSQL 18")
+    names = set(server.query(_NAMES + "true").split())
+    for group in (
+        "LIKE_VOLATILE",
+        "SESSION_LOCKS",
+        "SEQUENCE_STATE",
+        "SEQUENCE_CHANGES",
+        "RUNS_TEXT",
+        "SERVER_FILES",
+        "SESSION_STATE",
+        "CLOCKS",
+    ):
+        assert getattr(catalog, group) <= names, group
