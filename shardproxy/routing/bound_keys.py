@@ -19,9 +19,17 @@ def bound_keys(key_set: KeySet, values: Values) -> Iterator[Key | None]:
     """
     for source in key_set.sources:
         if isinstance(source, (Constant, Literal)) or not source.array:
-            yield single_key(source, key_set.family, values)
+            yield _fitting(key_set, single_key(source, key_set.family, values))
         else:
             yield from values.array(source.number, key_set.family)
+
+
+def _fitting(key_set: KeySet, key: Key | None) -> Key | None:
+    """``key``, refused when its column would store another value than the one that was hashed."""
+    length = key_set.max_length
+    if length is not None and isinstance(key, bytes) and len(key.decode()) > length:
+        raise Refused(f"a sharding key longer than its column, of type varchar({length})", sqlstate="22001")
+    return key
 
 
 def single_key(source: KeySource, family: KeyFamily, values: Values) -> Key | None:

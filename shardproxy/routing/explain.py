@@ -1,12 +1,13 @@
 """A routing decision in words, for ``shardproxy route`` and the client library's ``db.route()``."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from shardproxy.errors import ShardproxyError
 from shardproxy.routing.bound_keys import bound_keys
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, FanOut, Route
-from shardproxy.sql.statement import KeySet, Statement
+from shardproxy.sql.statement import KeySet, Kind, Statement
 from shardproxy.topology.keys import bucket, to_text
 from shardproxy.topology.shard_map import ShardMap
 
@@ -26,9 +27,10 @@ class ExplainedKey:
 class Explanation:
     """Where a statement goes and why, or why it is refused; strings and numbers only, ready for JSON.
 
-    ``decision`` is "one shard", "any shard", "several shards" or "refused". ``shards`` are names, none when
-    refused; for "any shard" the designated one. ``role`` is "primary" or "replica", "" when refused. ``keys``
-    are those that could be read. ``sqlstate`` and ``hint`` are those of the refusal.
+    ``decision`` is "one shard", "any shard", "several shards", "the session" (for BEGIN, SET and their
+    like) or "refused". ``shards`` are names, none when refused or of the session; for "any shard" the
+    designated one. ``role`` is "primary", "replica" or "session", "" when refused. ``keys`` are those that
+    could be read. ``sqlstate`` and ``hint`` are those of the refusal.
     """
 
     decision: str
@@ -38,6 +40,15 @@ class Explanation:
     keys: tuple[ExplainedKey, ...] = ()
     sqlstate: str | None = None
     hint: str | None = None
+
+
+ROUTED: Final = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
+"""The kinds of statement that have a route."""
+
+OF_SESSION: Final = Explanation(
+    "the session", (), "session", "it speaks of the session or its transaction, not of rows"
+)
+"""What there is to say of all other kinds."""
 
 
 def explain(

@@ -55,7 +55,7 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
     if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
         key_set = statement.key_sets[0]
         sources = key_set.sources
-        if len(sources) == 1 and not (type(sources[0]) is Parameter and sources[0].array):
+        if len(sources) == 1 and key_set.max_length is None and not (type(sources[0]) is Parameter and sources[0].array):
             key = single_key(sources[0], key_set.family, values)
             if key is not None:
                 if context.tenant is not None:
@@ -74,7 +74,7 @@ def _route_by_shards(
     if reach is Reach.REFUSED:
         raise _refusal(statement)
     if reach is Reach.ANYWHERE:
-        if context.tenant is None:
+        if context.tenant is None or statement.catalog:
             return Anywhere(role, NO_TABLE)
         return _one_shard(_tenant_shard(context.tenant, shard_map), role, BY_TENANT)
     shards, reason = _concerned_shards(statement, values, context, shard_map)

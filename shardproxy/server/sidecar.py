@@ -23,8 +23,10 @@ from shardproxy.server.status import SidecarStatus
 from shardproxy.session.prepared import Descriptions
 from shardproxy.session.settings import NO_SETTINGS, parse_search_path
 from shardproxy.session.shared import Shared
+from shardproxy.sql.isolation import Isolator
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.schema import Schema
+from shardproxy.topology.tables import TableRules
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Sidecar:
         self.shared = Shared(
             options=assemble.session_options(config),
             planner=Planner(UNKNOWN_SCHEMA, shard_map.tables, cache_bytes=config.limits.plan_cache_bytes),
+            isolator=Isolator(UNKNOWN_SCHEMA, shard_map.tables),
             shard_map=shard_map,
             shards=self.shards,
             counters=self.counters,
@@ -132,17 +135,21 @@ class Sidecar:
 
     def _schema_read(self, known: Known) -> None:
         shared = self.shared
-        shared.planner = shared.planner.replace(known.schema, shared.shard_map.tables)
+        self._plan_with(known.schema, shared.shard_map.tables)
         login = assemble.shard_specs(self.config)[shared.shard_map.designated].primary.login
         names = parse_search_path(known.search_path)
         shared.search_path = tuple(login.user if name == "$user" else name for name in names)
         shared.descriptions.clear()
-        shared.templates.clear()
         if not shared.is_ready:
             shared.is_ready = True
             log.info("schema read: %d relations", len(known.schema.relations))
         else:
             log.info("the schema has changed: %d relations", len(known.schema.relations))
+
+    def _plan_with(self, schema: Schema, rules: TableRules) -> None:
+        """From now on statements are understood under this schema and these rules; older plans are forgotten."""
+        self.shared.planner = self.shared.planner.replace(schema, rules)
+        self.shared.isolator = Isolator(schema, rules)
 
     def _health_changed(self, before: ServerState, after: ServerState) -> None:
         server = after.server
@@ -165,8 +172,7 @@ class Sidecar:
         shared = self.shared
         shared.options = assemble.session_options(config)
         shared.shard_map = replace(shared.shard_map, tables=rules)
-        shared.planner = shared.planner.replace(shared.planner.schema, rules)
-        shared.templates.clear()
+        self._plan_with(shared.planner.schema, rules)
         self.knowledge.rules = rules
         self.knowledge.changed()
         self.gate.options = assemble.frontend_options(config)

@@ -41,10 +41,6 @@ class Request:
     def refresh(self) -> None:
         """Take over the session's settings: a statement of the text may have changed them."""
         self.settings = self.session.settings
-        if self.text[:2] == b"/*":
-            self._read_hints()
-
-    def _read_hints(self) -> None:
         for name, value in leading_settings(self.text).items():
             if name == "shardproxy.explain":
                 self.explains = True
@@ -114,5 +110,4 @@ class Request:
             return self.sql(statement)
         tenant = self.settings.tenant_text
         assert tenant is not None
-        template = shared.template(self.sql(statement), self.session.search_path)
-        return quote_literal(tenant).join(template.parts)
+        return shared.isolator.rewrite(self.sql(statement), quote_literal(tenant), self.session.search_path)

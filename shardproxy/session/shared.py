@@ -2,23 +2,19 @@
 for each request.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from shardproxy.backend.shards import Shards
 from shardproxy.counters import Counters
 from shardproxy.routing.route import ReadPolicy
 from shardproxy.session.prepared import Descriptions
-from shardproxy.sql.isolation import Template, isolate
+from shardproxy.sql.isolation import Isolator
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.statement import Statement
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Sharded
-
-TEMPLATES = 2_000
-"""Isolated statements that are kept, of at most a megabyte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,7 @@ class Shared:
 
     options: SessionOptions
     planner: Planner
+    isolator: Isolator
     shard_map: ShardMap
     shards: Shards
     counters: Counters
@@ -69,7 +66,6 @@ class Shared:
     schema_changed: Callable[[], None]
     draining: bool = False
     is_ready: bool = True
-    templates: OrderedDict[tuple[str, tuple[str, ...]], Template] = field(default_factory=OrderedDict)
 
     def is_of_tenant_group(self, statement: Statement) -> bool:
         """Whether ``statement`` reads or writes a table that the tenant of a session has rows of."""
@@ -79,17 +75,3 @@ class Shared:
             if isinstance(rule, Sharded) and rule.group == tables.tenant_group:
                 return True
         return False
-
-    def template(self, sql: str, search_path: tuple[str, ...]) -> Template:
-        """The statement with places for the tenant; kept for the next time."""
-        key = (sql, search_path)
-        known = self.templates.get(key)
-        if known is None:
-            planner = self.planner
-            known = isolate(sql, schema=planner.schema, rules=planner.rules, search_path=search_path)
-            self.templates[key] = known
-            if len(self.templates) > TEMPLATES:
-                self.templates.popitem(last=False)
-        else:
-            self.templates.move_to_end(key)
-        return known

@@ -7,7 +7,7 @@ It holds no epoch and no shard number, so a new shard map never invalidates it; 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from shardproxy.errors import Refused
+from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.topology.keys import Key, KeyFamily
 from shardproxy.topology.tables import RelationName
 
@@ -134,6 +134,7 @@ class Statement:
     unbound: tuple[RelationName, ...] = ()
     setting: SettingChange | None = None
     set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
+    unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
     name: str | None = None  # savepoint, prepared statement, cursor ...
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard

@@ -23,7 +23,7 @@ MAX_LEVELS = 300
 @dataclass(slots=True)
 class Context:
     """The state of one statement's analysis. ``seen`` are the tables of the current text that were accounted
-    for.
+    for. ``unknown`` is the first table that no shard has.
     """
 
     names: Names
@@ -37,6 +37,7 @@ class Context:
     written: dict[RelationName, Target] = field(default_factory=dict)
     expanding: list[RelationName] = field(default_factory=list)
     levels: int = 0
+    unknown: Node | None = None
 
     def count_level(self) -> None:
         """One more query level. Raises Refused when there are absurdly many."""
@@ -53,6 +54,8 @@ class Context:
         self.seen.add(range_var.location)
         target = self.names.relation(range_var)
         self.targets[target.name] = target
+        if target.nature is Nature.UNKNOWN and self.unknown is None:
+            self.unknown = range_var
         return target
 
     def resolve_written(self, range_var: Node) -> Target:

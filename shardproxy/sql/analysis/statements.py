@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from shardproxy.errors import Refused
+from shardproxy.errors import Refused, StatementError
 from shardproxy.sql import grammar
 from shardproxy.sql.analysis.context import Context, make_conditions
 from shardproxy.sql.analysis.functions import FunctionUse
@@ -82,7 +82,20 @@ def _plan(
     else:
         statement = utility(context, node, sql)
     context.check_accounted()
+    if context.unknown is not None:
+        error = does_not_exist(context.unknown, text)
+        statement = replace(statement, unless_pinned=error, foldable=False)
     return statement
+
+
+def does_not_exist(range_var: Node, text: str) -> StatementError:
+    """What PostgreSQL says of a relation that is not there.
+
+    No shard is asked: one of them might have the table by now, and would answer for all.
+    """
+    name = f"{range_var.schemaname}.{range_var.relname}" if range_var.schemaname else range_var.relname
+    position = len(text.encode()[: range_var.location].decode()) + 1
+    return StatementError(f'relation "{name}" does not exist', sqlstate="42P01", position=position)
 
 
 def refused(node: Node, refusal: Refused) -> Statement:

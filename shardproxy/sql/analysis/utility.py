@@ -28,10 +28,23 @@ class Utility:
     sql: str
 
     def anywhere(
-        self, kind: Kind = Kind.QUERY, *, name: str | None = None, pins: str | None = None
+        self,
+        kind: Kind = Kind.QUERY,
+        *,
+        name: str | None = None,
+        pins: str | None = None,
+        unless_pinned: Refused | None = None,
     ) -> Statement:
-        """A statement that touches no table."""
-        return Statement(kind, command_tag(self.node), Reach.ANYWHERE, name=name, pins=pins, foldable=False)
+        """A statement that touches no table of a shard."""
+        return Statement(
+            kind,
+            command_tag(self.node),
+            Reach.ANYWHERE,
+            name=name,
+            pins=pins,
+            unless_pinned=unless_pinned,
+            foldable=False,
+        )
 
     def inner(self, wrapper: Node) -> Statement:
         """The plan of a statement inside this one."""
@@ -167,7 +180,7 @@ def _block(self: Utility) -> Statement:
     tag = command_tag(self.node)
     refusal = Refused(
         f"{tag}, whose code may touch sharded tables",
-        hint="SET shardproxy.tenant to run it on that tenant's shard.",
+        hint="Run it on the shard it is meant for.",
     )
     return Statement(Kind.QUERY, tag, Reach.UNBOUND, refusal=refusal, pins=self.context.use.pins)
 
@@ -180,10 +193,11 @@ def _set_constraints(self: Utility) -> Statement:
 def _definition(self: Utility) -> Statement:
     """DDL and maintenance: on every shard or on none, except for a session's temporary tables."""
     tag = command_tag(self.node)
+    refusal = Refused(f"{tag}, which must run on every shard", hint="Run it on each shard.")
     if _only_unknown(self.context, self.node):
         self.context.seen |= self.context.found.tables
-        return self.anywhere()
-    raise Refused(f"{tag}, which must run on every shard", hint="Run it on each shard.")
+        return self.anywhere(unless_pinned=refusal)
+    raise refusal
 
 
 def _only_unknown(context: Context, node: Node) -> bool:

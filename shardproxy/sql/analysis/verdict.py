@@ -156,5 +156,5 @@ def _several(construct: str, bound: list[Bound]) -> Refused:
 def _reading_function(name: str) -> Refused:
     return Refused(
         f"the function {name}, which may read sharded tables",
-        hint="SET shardproxy.tenant, or declare the function IMMUTABLE if it reads none.",
+        hint="Declare the function IMMUTABLE if it reads none, or call it in a statement bound to one key.",
     )
