@@ -12,7 +12,7 @@ from shardproxy.config import assemble
 from shardproxy.config.load import load
 from shardproxy.config.model import Config
 from shardproxy.errors import ShardproxyError, StatementError
-from shardproxy.routing.explain import Explanation, explain
+from shardproxy.routing.explain import OF_SESSION, ROUTED, Explanation, explain
 from shardproxy.routing.parameters import BindValues, LiteralValues, Values
 from shardproxy.routing.route import ReadPolicy, Route
 from shardproxy.routing.router import RoutingContext
@@ -45,8 +45,6 @@ Offline = Annotated[
 
 _BLOCK = {Kind.BEGIN: True, Kind.COMMIT: False, Kind.ROLLBACK: False}
 """Whether a transaction block is open after a statement."""
-
-_ROUTED = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
 
 
 def route(
@@ -124,8 +122,8 @@ def _explain(
 def _explain_one(
     statement: Statement, values: Values, shard_map: ShardMap, context: RoutingContext
 ) -> Explanation:
-    if statement.kind not in _ROUTED:
-        return Explanation("the session", (), "", "it speaks of the session or its transaction, not of rows")
+    if statement.kind not in ROUTED:
+        return OF_SESSION
     outcome: Route | ShardproxyError
     try:
         outcome = find_route(statement, values, context, shard_map)

@@ -21,9 +21,10 @@ class RouteDecision:
     """Where a statement would go.
 
     ``shards`` are names in the order of the configuration, none when the statement would be refused;
-    ``role`` is ``"primary"`` or ``"replica"``, empty when refused; ``reason`` is a sentence, the
-    refusal's when refused; ``keys`` are the sharding keys that decided it, such as ``"tenant=acme (bucket
-    1234)"``, none when no key did.
+    ``role`` is ``"primary"`` or ``"replica"``, ``"session"`` without shards for BEGIN, SET and their like,
+    empty when refused; ``reason`` is a sentence, the refusal's when refused; ``keys`` are the sharding keys
+    that decided it, such as ``"tenant=acme (bucket 1234)"`` or ``"tenant=big (placed)"``, none when no key
+    did.
     """
 
     shards: tuple[str, ...]
@@ -34,13 +35,14 @@ class RouteDecision:
     @property
     def refused(self) -> bool:
         """Whether running the statement would raise Refused."""
-        return not self.shards
+        return not self.role
 
     def __str__(self) -> str:
         if self.refused:
             return self.reason
         keys = f" for {', '.join(self.keys)}" if self.keys else ""
-        return f"{', '.join(self.shards)} ({self.role}){keys}: {self.reason}"
+        shards = f"{', '.join(self.shards)} ({self.role})" if self.shards else self.role
+        return f"{shards}{keys}: {self.reason}"
 
 
 async def explain(

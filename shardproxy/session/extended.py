@@ -218,16 +218,16 @@ class Extended:
             raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared)
         portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
-        if local.is_local(session, statement) or (
+        request = Request(session, prepared.text, values)
+        if request.explains:
+            portal.local = True
+            portal.request = request
+        elif local.is_local(session, statement) or (
             session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET)
         ):
             portal.local = True
         else:
-            portal.request = request = Request(session, prepared.text, values)
-            if request.explains:
-                portal.local = True
-            else:
-                await self._bind_on_server(portal, request, body, bind.result_formats)
+            await self._bind_on_server(portal, request, body, bind.result_formats)
         self.portals[bind.portal] = portal
         if portal.local or portal.fan_out is not None:
             self._emit(server_messages.BIND_COMPLETE)

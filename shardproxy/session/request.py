@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shardproxy.errors import ShardproxyError
-from shardproxy.routing.explain import explain
+from shardproxy.routing.explain import OF_SESSION, ROUTED, ExplainedKey, Explanation, explain
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, OneShard, Role, Route
 from shardproxy.routing.router import RoutingContext, route
@@ -60,30 +60,38 @@ class Request:
 
     def route(self, statement: Statement, *, primary: bool = False) -> Route:
         """Where ``statement`` goes; ``primary``: not to a replica, whatever the session asks for."""
-        session = self.session
-        settings = self.settings
-        in_transaction = primary or session.in_block
-        context = RoutingContext(settings.tenant, settings.read, in_transaction)
-        shared = session.shared
-        found = route(statement, self.values, context, shared.shard_map)
+        found = self._find_route(statement, primary)
+        shared = self.session.shared
         if isinstance(found, OneShard):
             shared.counters.proxy.one_shard += 1
         elif isinstance(found, Anywhere):
             shared.counters.proxy.anywhere += 1
         return found
 
-    def explanation(self, statement: Statement) -> Answer:
-        """The answer to a statement that begins with ``/* shardproxy.explain */``: where it would go, and
-        why.
+    def _find_route(self, statement: Statement, primary: bool) -> Route:
+        session, settings = self.session, self.settings
+        context = RoutingContext(settings.tenant, settings.read, primary or session.in_block)
+        return route(statement, self.values, context, session.shared.shard_map)
+
+    def explanation(self, *statements: Statement) -> Answer:
+        """The answer to a text that begins with ``/* shardproxy.explain */``: where each statement would
+        go, and why.
         """
-        shard_map = self.session.shared.shard_map
+        return Answer("EXPLAIN", EXPLAIN_COLUMNS, tuple(self._explained(each) for each in statements))
+
+    def _explained(self, statement: Statement) -> tuple[str, ...]:
+        told = self._explain(statement)
+        keys = ", ".join(map(_named, told.keys))
+        return ", ".join(told.shards), told.role, told.reason, keys
+
+    def _explain(self, statement: Statement) -> Explanation:
+        if statement.kind not in ROUTED:
+            return OF_SESSION
         try:
-            outcome: Route | ShardproxyError = self.route(statement)
+            outcome: Route | ShardproxyError = self._find_route(statement, primary=False)
         except ShardproxyError as error:
             outcome = error
-        told = explain(statement, outcome, shard_map, self.values)
-        keys = ", ".join(f"{key.group}={key.text} (bucket {key.bucket})" for key in told.keys)
-        return Answer("EXPLAIN", EXPLAIN_COLUMNS, ((", ".join(told.shards), told.role, told.reason, keys),))
+        return explain(statement, outcome, self.session.shared.shard_map, self.values)
 
     # --- tenant isolation -----------------------------------------------------------------------------------
 
@@ -111,3 +119,7 @@ class Request:
         tenant = self.settings.tenant_text
         assert tenant is not None
         return shared.isolator.rewrite(self.sql(statement), quote_literal(tenant), self.session.search_path)
+
+
+def _named(key: ExplainedKey) -> str:
+    return f"{key.group}={key.text} ({'placed' if key.placed else f'bucket {key.bucket}'})"
