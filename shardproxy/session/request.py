@@ -5,7 +5,7 @@ add.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shardproxy.errors import ShardproxyError
+from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.explain import OF_SESSION, ROUTED, ExplainedKey, Explanation, explain
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, OneShard, Role, Route
@@ -13,7 +13,7 @@ from shardproxy.routing.router import RoutingContext, route
 from shardproxy.session.local import Answer, changed_own
 from shardproxy.session.settings import quote_literal
 from shardproxy.sql.hints import leading_settings
-from shardproxy.sql.statement import SettingChange, Statement
+from shardproxy.sql.statement import Kind, SettingChange, Statement
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session
@@ -71,7 +71,23 @@ class Request:
     def _find_route(self, statement: Statement, primary: bool) -> Route:
         session, settings = self.session, self.settings
         context = RoutingContext(settings.tenant, settings.read, primary or session.in_block)
+        if statement.notifies:
+            self._check_notifies_on(session.link.shard if session.link.held else None, statement)
+        if statement.kind is Kind.COPY_IN and statement.unbound and not self.isolates([statement]):
+            raise Refused(
+                "COPY FROM into a sharded table, whose rows may belong to several shards",
+                hint="SET shardproxy.tenant, with tenant_isolation: enforce, to copy one tenant's rows.",
+            )
         return route(statement, self.values, context, session.shared.shard_map)
+
+    def _check_notifies_on(self, shard: int | None, statement: Statement) -> None:
+        """LISTEN and NOTIFY have to meet; a transaction on another shard would notify nobody."""
+        shard_map = self.session.shared.shard_map
+        if shard not in (None, shard_map.designated):
+            raise Refused(
+                f"{statement.tag} in a transaction on another shard than {shard_map.shards[shard_map.designated]}",
+                hint="Notifications go by that shard: send it outside of the transaction.",
+            )
 
     def explanation(self, *statements: Statement) -> Answer:
         """The answer to a text that begins with ``/* shardproxy.explain */``: where each statement would

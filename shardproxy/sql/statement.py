@@ -138,4 +138,5 @@ class Statement:
     name: str | None = None  # savepoint, prepared statement, cursor ...
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
+    notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other
     changes_schema: bool = False  # DDL: knowledge of the schema must be read again

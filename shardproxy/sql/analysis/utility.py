@@ -164,11 +164,11 @@ def _constraints(element: Node) -> list[Node]:
 
 
 def _listen(self: Utility) -> Statement:
-    return replace(self.anywhere(name=self.node.conditionname, pins="LISTEN"), catalog=True)
+    return replace(self.anywhere(name=self.node.conditionname, pins="LISTEN"), catalog=True, notifies=True)
 
 
 def _notify(self: Utility) -> Statement:
-    return replace(self.anywhere(name=self.node.conditionname), catalog=True)
+    return replace(self.anywhere(name=self.node.conditionname), catalog=True, notifies=True)
 
 
 def _load(self: Utility) -> Statement:

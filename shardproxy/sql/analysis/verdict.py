@@ -35,6 +35,7 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
         reach=Reach.ANYWHERE,
         relations=relations,
         catalog=catalog or use.notifies,
+        notifies=use.notifies,
         pins=use.pins,
         read_only=_read_only(context),
         foldable=context.values.foldable and not use.values_read,
