@@ -1,10 +1,12 @@
 """The sample application, and real PostgreSQL servers on this machine to run it on.
 
-``os_user``    which operating-system user PostgreSQL runs as (it refuses to be root)
-``install``    where the PostgreSQL programs are
-``run``        one run: its directory, its servers, and the watchdog that ends them if we die
-``postgres``   one server: create, start, stop, kill, pause, copy to a replica, promote
-``watchdog``   a small process that ends a run's servers when this process is gone
-``schema.sql`` the sample schema; ``data`` generates its rows, ``load`` brings them to the shards
-``command``    ``shardproxy demo``; ``tour`` is its ``--check``
+Servers: ``os_user`` (who runs PostgreSQL, which refuses to be root), ``install`` (where its programs are),
+``settings`` and ``ports``, ``postgres`` (one server: create, start, kill, pause, copy, promote), ``run`` (the owner
+of some servers) and ``watchdog`` (ends them if the owner is killed).
+
+Application: ``schema.sql``, ``data`` (its rows), ``load`` (brings them to the shards), ``cluster`` (shards with
+replicas).
+
+The command: ``shape`` (how big, and what ``--dir`` keeps), ``sidecar``, ``stage`` (all of it, up and down),
+``command`` (``shardproxy demo``) and ``tour`` (its ``--check``).
 """

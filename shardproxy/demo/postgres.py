@@ -21,7 +21,7 @@ from shardproxy.demo.os_user import OsUser
 from shardproxy.demo.ports import PortLease
 from shardproxy.demo.run import Run, StopMode
 from shardproxy.demo.settings import changed, conninfo_value, host_based_authentication, initial_settings
-from shardproxy.demo.watchdog import signal_tree
+from shardproxy.demo.watchdog import is_alive, signal_tree
 
 __all__ = ["DemoError", "Install", "Run", "Server"]
 
@@ -159,8 +159,10 @@ class Server:
         if not self.is_running:
             return
         assert self._process is not None
-        signal_tree(self._process.pid, signal.SIGKILL)
+        tree = signal_tree(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        while any(map(is_alive, tree)):  # a signal is not yet a death
+            time.sleep(0.001)
 
     def pause(self) -> None:
         """SIGSTOP to every process: the server hangs, its connections stay open."""

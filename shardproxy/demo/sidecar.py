@@ -1,6 +1,5 @@
 """The sidecar in front of the demo's shards: its configuration, and its process."""
 
-import os
 import subprocess
 import sys
 import time
@@ -11,10 +10,10 @@ from typing import Any, Final
 
 import yaml
 
-import shardproxy
 from shardproxy.demo.cluster import APP_PASSWORD, APP_USER, DATABASE, Shard
 from shardproxy.demo.errors import DemoError
 from shardproxy.demo.run import Run
+from shardproxy.demo.watchdog import our_environment
 
 _HEADER: Final = """\
 # Written by shardproxy demo, anew at each start. config/shardproxy.example.yaml explains every option.
@@ -58,14 +57,13 @@ class Sidecar:
         """Start it; see :meth:`wait_until_ready`."""
         self.http_port = http_port
         self.log_file = run.directory / "shardproxy.log"
-        root = str(Path(shardproxy.__file__).parent.parent)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "shardproxy", "serve", "-c", str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": root},
+                env=our_environment(),
                 start_new_session=True,
             )
         run.watchdog.guard_process(self._process.pid)

@@ -25,13 +25,12 @@ class Watchdog:
     """Our end of the watchdog's pipe."""
 
     def __init__(self) -> None:
-        root = Path(shardproxy.__file__).parent.parent
         self._process = subprocess.Popen(
             [sys.executable, "-m", "shardproxy.demo.watchdog"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": str(root)},
+            env=our_environment(),
             cwd="/",
             start_new_session=True,
         )
@@ -63,6 +62,12 @@ class Watchdog:
             os.write(self._process.stdin.fileno(), f"{line}\n".encode())
 
 
+def our_environment() -> dict[str, str]:
+    """The environment for a Python process of ours, which finds this package wherever we found it."""
+    path = [str(Path(shardproxy.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+
+
 def postmaster_pid(data_dir: Path) -> int | None:
     """The live postmaster of ``data_dir``, or None; a stale file naming another process is not believed."""
     try:
@@ -75,6 +80,19 @@ def postmaster_pid(data_dir: Path) -> int | None:
     with suppress(OSError):  # a process that has died and waits to be reaped has no cwd
         return pid if Path(os.readlink(f"/proc/{pid}/cwd")) == data_dir.resolve() else None
     return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is not merely waiting to be reaped."""
+    if not Path("/proc/self/stat").exists():
+        with suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            return True
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def descendants(pid: int) -> list[int]:
@@ -105,11 +123,12 @@ def _all_processes() -> Iterator[tuple[int, int]]:
                 yield int(entry.name), int(stat.rpartition(")")[2].split()[1])
 
 
-def signal_tree(pid: int, number: signal.Signals) -> None:
-    """Send SIGSTOP, SIGCONT or SIGKILL to ``pid`` and everything below it."""
+def signal_tree(pid: int, number: signal.Signals) -> list[int]:
+    """Send SIGSTOP, SIGCONT or SIGKILL to ``pid`` and everything below it; returns those processes."""
     if number is signal.SIGCONT:
-        signal_all(reversed(descendants(pid)), number)
-        return
+        tree = descendants(pid)
+        signal_all(reversed(tree), number)
+        return tree
     # All are stopped before any is killed, and the look is repeated, so that none forked meanwhile is missed.
     stopped: list[int] = []
     while new := [each for each in descendants(pid) if each not in stopped]:
@@ -117,6 +136,7 @@ def signal_tree(pid: int, number: signal.Signals) -> None:
         stopped += new
     if number is not signal.SIGSTOP:
         signal_all(stopped, number)
+    return stopped
 
 
 def signal_all(pids: Iterable[int], number: signal.Signals) -> None:

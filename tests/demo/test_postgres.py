@@ -12,7 +12,7 @@ import pytest
 
 from shardproxy.demo.errors import DemoError
 from shardproxy.demo.postgres import Install, Run, Server
-from shardproxy.demo.watchdog import descendants
+from shardproxy.demo.watchdog import descendants, is_alive
 from tests.support import aio
 
 NewServer = Callable[..., Server]
@@ -198,11 +198,3 @@ def test_a_directory_the_other_user_cannot_enter_is_refused(install: Install, tm
     tmp_path.chmod(0o700)
     with pytest.raises(DemoError, match="cannot enter"):
         Run(install, tmp_path / "data")
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process exists and is not waiting to be reaped by init."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
