@@ -198,6 +198,7 @@ class ClientConnection(asyncio.Protocol):
         self._stop_timer()
         gate = self.gate
         self.session = session = Session(gate.shared, self, startup.user, settings)
+        session.reported = parameters
         self._key = gate.registry.add(session, startup.minor)
         session.on_closed = self._session_closed
         session.on_idle = self._session_idle

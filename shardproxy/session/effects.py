@@ -1,5 +1,6 @@
 """What a statement that a server runs changes in the session, once the server has said that it succeeded."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,12 +11,18 @@ from shardproxy.routing.parameters import Values
 from shardproxy.session.link import Link
 from shardproxy.session.settings import ServerSettings, Settings, resolved
 from shardproxy.sql.statement import Kind, SettingChange, Statement
-from shardproxy.wire.server_messages import READY_FAILED, READY_IDLE
+from shardproxy.wire.server_messages import READY_IDLE, parameter_status
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session
 
+Effect = Callable[[], object]
 UTF8_NAMES = frozenset({"utf8", "utf-8", "unicode"})
+OFF = frozenset({"off", "of", "false", "fals", "fal", "fa", "f", "no", "n", "0"})
+"""What PostgreSQL's boolean parameters take for off; anything else that it accepts is on."""
+
+REQUIRED = {"standard_conforming_strings": True, "array_nulls": True, "transform_null_equals": False}
+"""Settings under which statements and keys would be read otherwise than we read them."""
 
 
 def settings_of(statement: Statement, values: Values) -> list[SettingChange]:
@@ -30,21 +37,42 @@ def settings_of(statement: Statement, values: Values) -> list[SettingChange]:
 
 
 def expect(session: "Session", statement: Statement, values: Values) -> None:
-    """Note what follows if ``statement``, about to be sent on the session's link, succeeds."""
+    """Note what follows if ``statement``, about to be sent on the session's link, succeeds.
+
+    Exactly one entry for each statement: as many take effect as the server has completed.
+    """
     kind = statement.kind
+    effect: Effect | None = None
     if statement.setting is not None or statement.set_config:
-        for change in settings_of(statement, values):
-            session.effects.append(partial(change_setting, session, change))
+        effect = partial(_change_settings, session, settings_of(statement, values))
     elif statement.changes_schema:
-        session.effects.append(session.shared.schema_changed)
-    elif kind is Kind.COMMIT:
-        connection = session.link.connection
-        session.ending = connection is not None and connection.status != READY_FAILED
-    elif kind is Kind.ROLLBACK:
-        session.ending = False
+        effect = session.shared.schema_changed
+    elif kind is Kind.COMMIT or kind is Kind.ROLLBACK:
+        session.ending = kind is Kind.COMMIT and not session.transaction.failed
+        effect = partial(_end, session, committed=kind is Kind.COMMIT)
+    elif kind is Kind.DEALLOCATE and statement.name is None:
+        effect = partial(_deallocate_all, session)
     elif statement.name is not None and kind in _SAVEPOINTS:
-        name, act = statement.name, _SAVEPOINTS[kind]
-        session.effects.append(lambda: act(session, name))
+        effect = partial(_SAVEPOINTS[kind], session, statement.name)
+    session.effects.append(effect)
+
+
+def _change_settings(session: "Session", changes: list[SettingChange]) -> None:
+    connection = session.link.connection
+    assert connection is not None
+    for change in changes:
+        change_setting(session, change, connection.parameters)
+
+
+def _end(session: "Session", *, committed: bool) -> None:
+    session.settings = session.transaction.ended(committed=committed)
+
+
+def _deallocate_all(session: "Session") -> None:
+    """Those that we prepared on the connection are gone too."""
+    session.extended.deallocate(None)
+    if session.link.connection is not None:
+        session.link.connection.prepared.clear()
 
 
 def _set_savepoint(session: "Session", name: str) -> None:
@@ -72,33 +100,63 @@ def check_setting(change: SettingChange) -> None:
     value = (change.value or "").strip("'\" ").lower()
     if change.name == "client_encoding" and change.value is not None and value not in UTF8_NAMES:
         raise Refused(f"client_encoding {change.value}", hint="Use client_encoding = 'UTF8'.")
-    if change.name in ("standard_conforming_strings", "backslash_quote") and value in (
-        "off",
-        "false",
-        "no",
-        "0",
-        "f",
-    ):
-        raise Refused(f"{change.name} = off", hint="Write E'...' for strings with backslash escapes.")
+    required = REQUIRED.get(change.name)
+    if required is not None and change.value is not None and (value in OFF) == required:
+        raise Refused(f"{change.name} = {change.value}", hint="Statements are read as with its default.")
     if change.name == "session_authorization":
         raise Refused("SET SESSION AUTHORIZATION", hint="Connect as that user.")
 
 
-def change_setting(session: "Session", change: SettingChange) -> None:
-    """A SET or RESET has happened on the server; RESET brings back what the start-up packet said."""
+def change_setting(session: "Session", change: SettingChange, reported: Mapping[str, str]) -> None:
+    """A SET or RESET has happened on a server that reports these values; RESET brings back what the
+    start-up packet said.
+    """
+    if change.value is not None and change.name != "search_path":
+        for name, value in reported.items():
+            if name.lower() == change.name:
+                change = replace(change, value=value)
     session.settings = _changed(session, session.settings, change)
     if not change.local:
         session.transaction.committed = _changed(session, session.transaction.committed, change)
-    connection = session.link.connection
-    if change.value is None and connection is not None and session.initial.server.changes:
-        connection.settings = None
+
+
+def restoring(session: "Session", statement: Statement) -> list[str]:
+    """What has to follow ``statement`` on a server, so that RESET brings back what the start-up packet
+    said.
+    """
+    initial = session.initial.server.changes
+    change = statement.setting
+    if not initial or change is None or change.value is not None:
+        return []
+    changes = (
+        initial.values() if change.name == "all" else [initial[change.name]] if change.name in initial else []
+    )
+    return [sql.replace("SET ", "SET LOCAL ", 1) if change.local else sql for sql, _ in changes]
+
+
+def told(session: "Session", before: ServerSettings) -> bytes:
+    """The ParameterStatus messages for a client whose settings were ``before``, where no server sends
+    them.
+    """
+    now, initial = session.settings.server, session.initial.server
+    if now is before:
+        return b""
+    messages = []
+    for name, at_first in session.reported.items():
+        old, new = before.value(name.lower()), now.value(name.lower())
+        if old != new:
+            back = new is None or new == initial.value(name.lower())
+            messages.append(parameter_status(name, at_first if back else new or ""))
+    return b"".join(messages)
 
 
 def _changed(session: "Session", settings: Settings, change: SettingChange) -> Settings:
     initial = session.initial
-    if change.name == "all":
-        return replace(initial)
     server: ServerSettings
+    if change.name == "all":
+        role = settings.server.changes.get("role")  # RESET ALL keeps it
+        server = initial.server if role is None else initial.server.changed("role", *role)
+        return initial.with_server(server)
     if change.value is not None:
         server = settings.server.changed(change.name, change.sql, change.value)
     elif change.name in initial.server.changes:

@@ -6,7 +6,7 @@ there. All messages up to Sync are one transaction and go to one shard. After an
 Sync is skipped, here as on the server.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
@@ -20,9 +20,10 @@ from shardproxy.session.prepared import Description, DescriptionKey, Portal, Pre
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
-from shardproxy.sql.statement import Kind
+from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire import client_messages, server_messages
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
+from shardproxy.wire.client_messages import Bind
 from shardproxy.wire.replies import BIND, CLOSE, DESCRIBE, DROP, EXECUTE, PARSE, SYNC, FailWith, Learn
 from shardproxy.wire.server_messages import READY_IDLE, TEXT_OID, ready_for_query
 
@@ -40,7 +41,7 @@ class Extended:
 
     ``statements`` and ``portals`` are the client's, by its names. ``skipping``: an error was given, Sync
     has not come. ``out`` are the messages for the server that are not sent yet. ``_sync_sent``: no group
-    is open on a server.
+    is open on a server. ``_fresh``: the next message begins a group.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -50,6 +51,7 @@ class Extended:
         self.skipping = False
         self.out: list[bytes] = []
         self._sync_sent = True
+        self._fresh = True
         self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
             0x42: self._bind,
             0x44: self._describe,
@@ -61,8 +63,13 @@ class Extended:
     async def run(self, messages: list[tuple[int, bytes]]) -> bool:
         """A group of messages. True: answered; False: a ReadyForQuery is on its way."""
         answered = True
+        if self._fresh:
+            self._fresh = False
+            if self.session.transaction.block is Block.NONE:
+                self.session.transaction.start(self.session.settings)
         for i, (kind, body) in enumerate(messages):
             if kind == SYNC_KIND:
+                client_messages.parse_empty(body)
                 answered = self._sync()
             elif not self.skipping:
                 try:
@@ -115,6 +122,8 @@ class Extended:
             return
         if session.transaction.block is Block.BEGUN:
             session.transaction.block = Block.BROKEN
+        elif session.transaction.block is Block.NONE:
+            session.settings = session.transaction.before
         link.give_back()
         session.client.write(reply)
 
@@ -132,7 +141,9 @@ class Extended:
         """``bound_next``: Bind follows, so a server will say what is wrong with the statement soon enough."""
         session = self.session
         name, text, oids = client_messages.parse_parse(body)
-        if name and name in self.statements:
+        if not name:
+            self.statements.pop(name, None)
+        elif name in self.statements:
             raise ShardproxyError(f'prepared statement "{name.decode()}" already exists', sqlstate="42P05")
         planned = session.shared.planner.extended(text, session.search_path)
         if len(planned.statements) != 1:
@@ -218,19 +229,24 @@ class Extended:
             raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared)
         portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
+        if prepared.description is not None and len(bind.values) != len(prepared.description.oids):
+            raise _wrong_count(bind, prepared.description)
         request = Request(session, prepared.text, values)
         if request.explains:
             portal.local = True
             portal.request = request
-        elif local.is_local(session, statement) or (
-            session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET)
-        ):
+        elif self._is_local(statement):
             portal.local = True
         else:
             await self._bind_on_server(portal, request, body, bind.result_formats)
         self.portals[bind.portal] = portal
         if portal.local or portal.fan_out is not None:
             self._emit(server_messages.BIND_COMPLETE)
+
+    def _is_local(self, statement: Statement) -> bool:
+        return local.is_local(self.session, statement) or local.is_set_in_unopened_block(
+            self.session, statement
+        )
 
     async def _bind_on_server(
         self, portal: Portal, request: Request, body: bytes, result_formats: tuple[int, ...]
@@ -266,13 +282,17 @@ class Extended:
         if not link.in_group:
             link.in_group = True
             self._sync_sent = False
-            connection.stream.error = None
+            link.begin_request(connection)
             link.started = self.session.loop.time()
 
     def _open_block(self, connection: ServerConnection) -> None:
         """The statements that open the block, ahead of the first one for a shard."""
         opening, self.session.transaction.opening = self.session.transaction.opening, []
-        for sql in opening:
+        self._run_unseen(connection, opening)
+
+    def _run_unseen(self, connection: ServerConnection, sqls: Sequence[str]) -> None:
+        """Statements of ours among the client's."""
+        for sql in sqls:
             for owed in (PARSE, BIND, EXECUTE):
                 connection.stream.promise(owed | DROP)
             self.out.append(
@@ -345,11 +365,28 @@ class Extended:
             await self._fan_out(portal, limit)
         else:
             connection = self._held(name)
-            if portal is not None:
-                effects.expect(session, portal.prepared.statement, portal.values)
             self._enter_group(connection)
             connection.stream.promise(EXECUTE)
             self.out.append(client_messages.message(b"E", body))
+            if portal is None:
+                session.effects.append(None)
+                return
+            statement = portal.prepared.statement
+            effects.expect(session, statement, portal.values)
+            self._run_unseen(connection, effects.restoring(session, statement))
+            if statement.kind is Kind.COPY_IN:
+                await self._copy_begins()
+
+    async def _copy_begins(self) -> None:
+        """Wait until the server takes COPY data, or will not: what the client sends next depends on it."""
+        link = self.session.link
+        link.copy_begins = begins = self.session.loop.create_future()
+        self.out.append(client_messages.FLUSH)
+        self._send()
+        try:
+            await begins
+        finally:
+            link.copy_begins = None
 
     async def _answer(self, portal: Portal) -> local.Answer:
         session = self.session
@@ -357,13 +394,10 @@ class Extended:
         if portal.request is not None:
             return portal.request.explanation(statement)
         sql = portal.prepared.text.decode()
-        if statement.kind in (Kind.SET, Kind.RESET) and not local.is_own(statement):
-            assert statement.setting is not None
-            effects.check_setting(statement.setting)
-            await session.try_out(sql)
-            effects.change_setting(session, statement.setting)
-            session.transaction.opening.append(sql)
-            return local.Answer(statement.tag)
+        if not self._is_local(statement):
+            raise Refused(f"{statement.tag} that was bound before the transaction reached a shard")
+        if not local.is_local(session, statement):
+            return await local.set_in_unopened_block(session, statement, sql)
         return local.answer(session, statement, sql, portal.values)
 
     async def _fan_out(self, portal: Portal, limit: int) -> None:
@@ -413,7 +447,10 @@ class Extended:
         """End of the group. True: it was answered here; False: the server's ReadyForQuery is on its way."""
         session = self.session
         link = session.link
+        if link.copying:
+            return True  # a server that waits for COPY data ignores it, and the client will send another
         self.skipping = False
+        self._fresh = True
         if link.in_group and link.connection is not None:
             link.connection.stream.promise(SYNC)
             self._sync_sent = True
@@ -426,6 +463,15 @@ class Extended:
         return True
 
     # --- forgetting -----------------------------------------------------------------------------------------
+
+    def knows(self, name: str | None) -> bool:
+        """The client has prepared a statement of that name by the protocol."""
+        return name is not None and name.encode() in self.statements
+
+    def forget_unnamed(self) -> None:
+        """A simple query destroys the unnamed statement and portal."""
+        self.statements.pop(b"", None)
+        self.portals.pop(b"", None)
 
     def forget(self) -> None:
         """DISCARD ALL."""
@@ -446,6 +492,14 @@ class SkippedError(ShardproxyError):
 
 def _no_portal(name: bytes) -> ShardproxyError:
     return ShardproxyError(f'portal "{name.decode(errors="replace")}" does not exist', sqlstate="34000")
+
+
+def _wrong_count(bind: Bind, description: Description) -> ShardproxyError:
+    return ShardproxyError(
+        f"bind message supplies {len(bind.values)} parameters, but prepared statement "
+        f'"{bind.statement.decode(errors="replace")}" requires {len(description.oids)}',
+        sqlstate="08P01",
+    )
 
 
 def _description(learned: Learn) -> Description:

@@ -5,6 +5,7 @@ block is open on it or the session is pinned to it.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
@@ -34,8 +35,8 @@ class Link:
     ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``pinned`` says
     why the session keeps its connection. ``in_group``: extended-protocol messages were sent and their Sync
     was not. ``relaying``: a ReadyForQuery is owed that ends the client's request. ``waiting`` is the place
-    in a pool's queue. ``copying``: the client's COPY data goes to the server; ``awaits_sync``: a Sync of
-    the client was overtaken by COPY data and will come again.
+    in a pool's queue. ``copying``: the client's COPY data goes to the server; ``copy_begins`` ends when a server has
+    answered COPY FROM STDIN.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -47,8 +48,8 @@ class Link:
         self.in_group = False
         self.relaying = False
         self.copying = False
-        self.awaits_sync = False
         self.waiting: asyncio.Future[ServerConnection] | None = None
+        self.copy_begins: asyncio.Future[None] | None = None
         self.started = 0.0
         self.lost_error: ShardproxyError | None = None
 
@@ -124,19 +125,36 @@ class Link:
 
     # --- sending --------------------------------------------------------------------------------------------
 
-    def send_query(self, text: bytes, opening: list[str], flags: int = 0, *, rewritten: bool = False) -> None:
+    def send_query(
+        self,
+        text: bytes,
+        opening: list[str],
+        flags: int = 0,
+        *,
+        rewritten: bool = False,
+        closing: Sequence[str] = (),
+    ) -> None:
         """A simple query, led by the statements that open the block; its replies are relayed.
 
-        ``rewritten``: the text is not the client's, so positions in errors would mislead.
+        ``rewritten``: the text is not the client's, so positions in errors would mislead. ``closing`` are
+        statements of ours to follow the client's, as many as the session expects effects of.
         """
         connection = self.connection
         assert connection is not None
         head = "".join(sql + ";" for sql in opening)
-        connection.stream.error = None
+        if closing:
+            text += "".join("\n;" + sql for sql in closing).encode()
+            connection.stream.tags = len(self.session.effects)
+        self.begin_request(connection)
         connection.stream.prefix = -1 if rewritten else len(head)
         connection.stream.promise(QUERY | flags | SKIP_TAG * len(opening))
         self.begin_relay()
         connection.send(client_messages.query(head.encode() + text if opening else text))
+
+    def begin_request(self, connection: ServerConnection) -> None:
+        """From now on the server's replies are to what is sent next."""
+        connection.stream.error = None
+        connection.stream.completed = 0
 
     def begin_relay(self) -> None:
         """From now on a ReadyForQuery is owed that ends the client's request."""
@@ -182,19 +200,31 @@ class Link:
         if self.connection is not None:
             self.connection.sink = None
             self.connection.stream.prefix = 0
+            self.connection.stream.tags = -1
         self.connection = None
         self.pool = None
         self.pinned = None
-        self.in_group = self.relaying = self.copying = self.awaits_sync = False
+        self.in_group = self.relaying = self.copying = False
+        self._copy_has_begun()
 
     # --- Sink -----------------------------------------------------------------------------------------------
 
     def reply(self, connection: ServerConnection, data: bytes) -> None:
         self.session.client.write(data)
+        if connection.stream.skipping:
+            self._copy_has_begun()
+            if self.copying:  # not any more
+                self.copying = False
+                self.session.pump()
+
+    def _copy_has_begun(self) -> None:
+        if self.copy_begins is not None and not self.copy_begins.done():
+            self.copy_begins.set_result(None)
 
     def ready(self, connection: ServerConnection, status: int) -> None:
         connection.stream.prefix = 0
-        self.in_group = self.relaying = self.copying = self.awaits_sync = False
+        connection.stream.tags = -1
+        self.in_group = self.relaying = self.copying = False
         traffic = connection.counters
         traffic.queries += 1
         traffic.latency.observe(self.session.loop.time() - self.started)
@@ -202,7 +232,7 @@ class Link:
 
     def copy_in(self, connection: ServerConnection) -> None:
         self.copying = True
-        self.awaits_sync = self.in_group and connection.stream.owes_sync()
+        self._copy_has_begun()
         self.session.pump_copy()
 
     def lost(self, connection: ServerConnection, error: ShardproxyError) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
+from shardproxy.session import effects
 from shardproxy.session.settings import Settings, resolved
 from shardproxy.session.shared import Shared
 from shardproxy.session.transaction import Block
@@ -33,12 +34,16 @@ PREFIX = "shardproxy."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the proxy: ``tag`` None is EmptyQueryResponse; ``columns`` are of type text."""
+    """An answer of the proxy: ``tag`` None is EmptyQueryResponse; ``columns`` are of type text.
+
+    ``notice`` goes before it, ``after`` behind it.
+    """
 
     tag: str | None
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str | None, ...], ...] = ()
     notice: bytes = b""
+    after: bytes = b""
 
     def description(self) -> bytes:
         """The RowDescription or NoData message."""
@@ -47,7 +52,8 @@ class Answer:
     def result(self) -> bytes:
         """Rows and CommandComplete, as they answer Execute."""
         rows = b"".join(data_row(row) for row in self.rows)
-        return self.notice + rows + (EMPTY_QUERY if self.tag is None else command_complete(self.tag))
+        tag = EMPTY_QUERY if self.tag is None else command_complete(self.tag)
+        return self.notice + rows + tag + self.after
 
     def whole(self) -> bytes:
         """Everything but ReadyForQuery, as it answers a simple query."""
@@ -61,8 +67,12 @@ def is_local(session: "Session", statement: Statement) -> bool:
         return bool(statement.set_config) and _sets_own(statement)
     if kind in (Kind.SET, Kind.RESET, Kind.SHOW):
         return is_own(statement)
-    if kind in (Kind.DISCARD, Kind.DEALLOCATE):
-        return kind is Kind.DEALLOCATE or session.link.pinned is None or statement.name in (None, "all")
+    if kind is Kind.DEALLOCATE:  # of a pinned session, the server may know other statements than we do
+        return session.link.pinned is None or session.extended.knows(statement.name)
+    if kind is Kind.DISCARD:
+        return session.link.pinned is None or statement.name in (None, "all")
+    if kind is Kind.SET_TRANSACTION and session.transaction.block is Block.BEGUN:
+        return False
     return kind is Kind.EMPTY or not session.on_server
 
 
@@ -86,11 +96,11 @@ def answer(session: "Session", statement: Statement, sql: str, values: Values) -
     if kind is Kind.QUERY:
         changes = [resolved(change, values) for change in statement.set_config]
         for change in changes:
-            _change(session, change)
+            _change_own(session, change)
         return Answer("SELECT 1", ("set_config",) * len(changes), (tuple(c.value or "" for c in changes),))
     if kind in (Kind.SET, Kind.RESET):
         assert statement.setting is not None
-        return _change(session, statement.setting)
+        return _change(session, statement)
     if kind is Kind.SHOW:
         return _show(session, statement.name or "")
     return _ANSWERS[kind](session, statement, sql)
@@ -122,10 +132,11 @@ def _end(session: "Session", statement: Statement, sql: str) -> Answer:
             )
         return Answer(statement.tag, notice=_warning("25P01", "there is no transaction in progress"))
     opening = transaction.opening[:1]
+    before = session.settings.server
     session.settings = transaction.end(committed=commits)
     if chain:
         transaction.begin(opening[0] if opening else "BEGIN", session.settings)
-    return Answer(tag)
+    return Answer(tag, after=effects.told(session, before))
 
 
 def _chains(sql: str) -> bool:
@@ -136,8 +147,10 @@ def _chains(sql: str) -> bool:
 def _savepoint(session: "Session", statement: Statement, sql: str) -> Answer:
     transaction = session.transaction
     name = statement.name or ""
+    before = session.settings.server
     if transaction.block is Block.NONE:
-        raise ShardproxyError(f"{statement.tag} can only be used in transaction blocks", sqlstate="25P01")
+        words = _SAVEPOINT_WORDS[statement.kind]
+        raise ShardproxyError(f"{words} can only be used in transaction blocks", sqlstate="25P01")
     if statement.kind is Kind.SAVEPOINT:
         transaction.savepoint(name, session.settings)
     elif statement.kind is Kind.RELEASE:
@@ -146,33 +159,66 @@ def _savepoint(session: "Session", statement: Statement, sql: str) -> Answer:
         session.settings = transaction.rollback_to(name)
         transaction.block = Block.BEGUN
     transaction.opening.append(sql)
-    return Answer(statement.tag)
+    return Answer(statement.tag, after=effects.told(session, before))
+
+
+_SAVEPOINT_WORDS = {
+    Kind.SAVEPOINT: "SAVEPOINT",
+    Kind.RELEASE: "RELEASE SAVEPOINT",
+    Kind.ROLLBACK_TO: "ROLLBACK TO SAVEPOINT",
+}
 
 
 def _set_transaction(session: "Session", statement: Statement, sql: str) -> Answer:
-    if session.transaction.block is Block.NONE:
-        return Answer(
-            statement.tag, notice=_warning("25P01", "SET TRANSACTION can only be used in transaction blocks")
-        )
-    session.transaction.opening.append(sql)
-    return Answer(statement.tag)
+    return Answer(
+        statement.tag, notice=_warning("25P01", "SET TRANSACTION can only be used in transaction blocks")
+    )
+
+
+def is_set_in_unopened_block(session: "Session", statement: Statement) -> bool:
+    """Whether :func:`set_in_unopened_block` answers ``statement``, for which :func:`is_local` does not hold."""
+    return (
+        statement.kind in (Kind.SET, Kind.RESET, Kind.SET_TRANSACTION)
+        and session.transaction.block is Block.BEGUN
+        and not session.on_server
+    )
+
+
+async def set_in_unopened_block(session: "Session", statement: Statement, sql: str) -> Answer:
+    """SET after BEGIN, before any shard has the block: let a server check it, and keep it for the shard
+    to come.
+    """
+    change = statement.setting
+    if change is not None:
+        effects.check_setting(change)
+    sqls = [sql, *effects.restoring(session, statement)]
+    reported = await session.try_out(sqls)
+    before = session.settings.server
+    if change is not None:
+        effects.change_setting(session, change, reported)
+    session.transaction.opening += sqls
+    return Answer(statement.tag, after=effects.told(session, before))
 
 
 # --- the proxy's own settings -------------------------------------------------------------------------------
 
 
-def _change(session: "Session", change: SettingChange) -> Answer:
-    tag = (
-        "RESET" if change.value is None and not change.local and change.sql[:5].upper() == "RESET" else "SET"
-    )
-    block = session.transaction.block
-    if change.local and block is Block.NONE and not session.on_server:
-        return Answer(tag, notice=_warning("25P01", "SET LOCAL can only be used in transaction blocks"))
+def _change(session: "Session", statement: Statement) -> Answer:
+    change = statement.setting
+    assert change is not None
+    if change.local and session.transaction.block is Block.NONE and not session.on_server:
+        return Answer(
+            statement.tag, notice=_warning("25P01", "SET LOCAL can only be used in transaction blocks")
+        )
+    _change_own(session, change)
+    return Answer(statement.tag)
+
+
+def _change_own(session: "Session", change: SettingChange) -> None:
     session.settings = changed_own(session.settings, session.initial, change, session.shared)
     if not change.local:
         committed = session.transaction.committed
         session.transaction.committed = changed_own(committed, session.initial, change, session.shared)
-    return Answer(tag)
 
 
 def changed_own(settings: Settings, initial: Settings, change: SettingChange, shared: Shared) -> Settings:
@@ -228,8 +274,11 @@ def _discard(session: "Session", statement: Statement, sql: str) -> Answer:
         if session.transaction.block is not Block.NONE:
             raise ShardproxyError("DISCARD ALL cannot run inside a transaction block", sqlstate="25001")
         session.extended.forget()
+        before = session.settings.server
         session.settings = session.initial
+        session.transaction.start(session.settings)
         session.link.drop("DISCARD ALL of a pinned session")
+        return Answer(statement.tag, after=effects.told(session, before))
     return Answer(statement.tag)
 
 

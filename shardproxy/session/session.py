@@ -13,10 +13,11 @@ its end.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from shardproxy.backend.request import ServerError, command
+from shardproxy.backend.connection import is_stale
+from shardproxy.backend.request import command
 from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
 from shardproxy.routing.route import Anywhere, Role
 from shardproxy.session import effects
@@ -29,7 +30,13 @@ from shardproxy.session.simple import Simple
 from shardproxy.session.transaction import Block, Transaction, aborted
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire import client_messages
-from shardproxy.wire.server_messages import READY_IDLE, error_response, parse_error, ready_for_query
+from shardproxy.wire.server_messages import (
+    READY_FAILED,
+    READY_IDLE,
+    error_response,
+    parse_error,
+    ready_for_query,
+)
 
 QUERY = 0x51
 SYNC = 0x53
@@ -40,14 +47,16 @@ COPY_DATA = 0x64
 log = logging.getLogger(__name__)
 COPY_MESSAGES = frozenset(b"dcf")
 INBOX_LIMIT = 1 << 20
+ALLOWED_IN_FAILED_BLOCK = frozenset({Kind.ROLLBACK, Kind.COMMIT, Kind.ROLLBACK_TO, Kind.EMPTY})
 
 
 class Session:
     """One client's session, from its login to its end. Used from one event loop.
 
-    ``initial`` are the settings of the start-up packet, ``settings`` those in force. ``effects`` are what
-    to do when the running request succeeds. ``ending``: the request holds a COMMIT, so the end of the
-    block is no rollback. ``inbox`` holds requests that wait, ``busy`` is True while one is worked on.
+    ``initial`` are the settings of the start-up packet, under which servers report ``reported``;
+    ``settings`` those in force. ``effects`` are what to do when the statements of the running request
+    succeed, one for each. ``ending``: the request holds a COMMIT, so after a loss it is not known whether
+    the block was committed. ``inbox`` holds requests that wait, ``busy`` is True while one is worked on.
     """
 
     def __init__(self, shared: Shared, client: Client, user: str, initial: Settings) -> None:
@@ -56,12 +65,13 @@ class Session:
         self.user = user
         self.loop = asyncio.get_running_loop()
         self.initial = initial
+        self.reported: Mapping[str, str] = {}
         self.settings = initial
         self.transaction = Transaction()
         self.link = Link(self)
         self.simple = Simple(self)
         self.extended = Extended(self)
-        self.effects: list[Callable[[], None]] = []
+        self.effects: list[effects.Effect | None] = []
         self.ending = False
         self.inbox: deque[tuple[int, bytes]] = deque()
         self.inbox_bytes = 0
@@ -80,11 +90,10 @@ class Session:
     def receive(self, messages: list[tuple[int, bytes]]) -> None:
         """Messages from the client, in order."""
         for message in messages:
-            if self.link.copying or self.link.awaits_sync:
-                self._copy_message(*message)
-            else:
-                self.inbox.append(message)
-                self.inbox_bytes += len(message[1])
+            self.inbox.append(message)
+            self.inbox_bytes += len(message[1])
+        if self.link.copying:
+            self.pump_copy()
         if self.inbox_bytes > INBOX_LIMIT and self.busy:
             self.client.pause_reading()
         if not self.busy:
@@ -92,7 +101,8 @@ class Session:
 
     def pump(self) -> None:
         """Work on what waits, until one request has to wait for a server."""
-        while self.inbox and not self.busy and not self.closed and not self.slow:
+        link = self.link
+        while self.inbox and not (self.busy or self.closed or self.slow or link.copying):
             kind = self.inbox[0][0]
             if kind in EXTENDED:
                 group = self._take_group()
@@ -101,10 +111,19 @@ class Session:
                 self._work(self.extended.run(group))
                 continue
             body = self._pop()[1]
-            if kind == QUERY:
-                self._work(self.simple.run(body))
-            elif kind == TERMINATE:
+            if kind == TERMINATE:
                 self.close()
+            elif self.extended.skipping or (link.connection is not None and link.connection.stream.skipping):
+                continue  # as PostgreSQL does, up to Sync
+            elif self.transaction.block is Block.NONE and not link.in_group:
+                self.transaction.start(self.settings)
+            if kind == QUERY:
+                if link.in_group:
+                    self.fatal(ProtocolViolation("simple query inside a pipeline; Sync has to come first"))
+                else:
+                    self._work(self.simple.run(body))
+            elif kind == TERMINATE:
+                pass
             elif kind == 0x46:  # FunctionCall
                 self._work(self._refuse_function_call())
             elif kind not in COPY_MESSAGES:  # those come late after a COPY that failed, and mean nothing
@@ -208,28 +227,34 @@ class Session:
             self.link.pinned = reason
             self.shared.counters.proxy.pins.add(reason)
 
-    async def try_out(self, sql: str) -> None:
-        """Let a server check ``sql`` inside a transaction that is rolled back; raises its error."""
-        await self.link.take(Anywhere(Role.PRIMARY, "to check a setting"))
-        connection = self.link.connection
-        assert connection is not None
+    async def try_out(self, sqls: Sequence[str]) -> Mapping[str, str]:
+        """Let a server check statements in the block that is not open yet, and roll it back.
+
+        Returns what the server reported of its settings in it; raises its error.
+        """
+        connection = await self.link.take(Anywhere(Role.PRIMARY, "to check a setting"))
         try:
-            await command(connection, f"BEGIN;{sql};ROLLBACK".encode())
-        except ServerError:
-            await command(connection, b"ROLLBACK")
-            raise
+            await command(connection, ";".join([*self.transaction.opening, *sqls]).encode())
+            return dict(connection.parameters)
         finally:
+            if not connection.closed:
+                await command(connection, b"ROLLBACK")
             self.link.give_back()
 
     def check_allowed(self, statement: Statement) -> None:
-        """Raise what PostgreSQL says to ``statement`` in a failed block that no server knows of."""
-        if self.transaction.block is Block.BROKEN and statement.kind not in (
-            Kind.ROLLBACK,
-            Kind.COMMIT,
-            Kind.ROLLBACK_TO,
-        ):
+        """Raise what PostgreSQL says to ``statement`` in a failed block, and to an unknown table."""
+        transaction = self.transaction
+        failed = transaction.block is Block.BROKEN or (transaction.failed and not self.link.in_group)
+        if failed and statement.kind not in ALLOWED_IN_FAILED_BLOCK:
             self.raise_loss()
             raise aborted()
+        self.check_known(statement)
+
+    def check_known(self, statement: Statement) -> None:
+        """Raise what PostgreSQL says to a table that does not exist."""
+        if statement.unless_pinned is not None and self.link.pinned is None:
+            self.shared.schema_changed()  # it may have come into being since the schema was read
+            raise statement.unless_pinned.with_traceback(None)
 
     # --- a request ends -------------------------------------------------------------------------------------
 
@@ -246,11 +271,12 @@ class Session:
         """The link's request is answered; ``status`` is the server's ReadyForQuery byte."""
         connection = self.link.connection
         assert connection is not None
-        error = connection.stream.error
-        if error is None:
-            for effect in self.effects:
+        stream = connection.stream
+        error = stream.error
+        for effect in self.effects[: stream.completed] if error is not None else self.effects:
+            if effect is not None:
                 effect()
-        else:
+        if error is not None:
             self._note_error(error)
         self._settle(status, failed=error is not None)
         if self._relay_end is not None:
@@ -267,33 +293,25 @@ class Session:
         """
         connection = self.link.connection
         assert connection is not None
-        forgets = failed and bool(self.effects)
         self.effects.clear()
+        self.ending = False
         if status == READY_IDLE:
-            if self.transaction.block is not Block.NONE:
-                self.settings = self.transaction.end(committed=self.ending and not failed)
-            self.ending = False
+            self.settings = self.transaction.end(committed=not failed)
             self.extended.portals.clear()
             if connection.settings is not None:
-                connection.settings = None if forgets else self.settings.server
+                connection.settings = self.settings.server
             connection.counters.transactions += 1
             self.link.give_back()
         else:
-            self.transaction.opened(self.settings)
+            self.transaction.opened(failed=status == READY_FAILED)
 
     def _note_error(self, body: bytes) -> None:
-        fields = parse_error(body)
         connection = self.link.connection
         assert connection is not None
-        connection.counters.error(fields.get("C", ""))
-        stale = fields.get("C") == "26000" or "cached plan must not change result type" in fields.get("M", "")
-        if stale:  # what we know of statements is no longer so: ask again
+        connection.counters.error(parse_error(body).get("C", ""))
+        if is_stale(body):  # what we know of statements is no longer so: ask again
             self.shared.descriptions.clear()
             self.shared.schema_changed()
-            connection.prepared.clear()
-            connection.settings = None
-            if self.link.pinned is None and connection.status == READY_IDLE:
-                connection.retired = True  # it still has statements under names that we forgot
 
     def fail(self, error: ShardproxyError) -> bool:
         """Answer a simple query with an error of ours; False while a server still has to be told of it."""
@@ -305,6 +323,8 @@ class Session:
             return False
         if self.transaction.block is Block.BEGUN:
             self.transaction.block = Block.BROKEN
+        elif self.transaction.block is Block.NONE:
+            self.settings = self.transaction.before
         if not self.link.relaying:
             self.link.give_back()
         self.client.write(reply + ready_for_query(self.status))
@@ -336,9 +356,11 @@ class Session:
             error = StatementError(
                 f"{error.message}; whether the transaction was committed is not known", sqlstate="08007"
             )
-        if in_block:
+        if in_block or self.busy or not idle:
+            before = self.settings.server
             self.settings = self.transaction.end(committed=False)
-            if not was_ending:
+            self.client.write(effects.told(self, before))
+            if in_block and not was_ending:
                 self.transaction.block = Block.BROKEN
         if not idle or self.busy:
             self._answer_loss(error)
@@ -385,33 +407,24 @@ class Session:
     # --- COPY FROM STDIN ------------------------------------------------------------------------------------
 
     def pump_copy(self) -> None:
-        """The server waits for COPY data: hand on what has already come."""
-        while self.inbox and self.link.copying and self.inbox[0][0] in COPY_MESSAGES:
+        """The server waits for COPY data: hand on what has come."""
+        link = self.link
+        while self.inbox and link.copying and not self.closed:
+            if self.inbox[0][0] == SYNC and link.in_group and len(self.inbox) == 1:
+                return  # without data behind it, it may be the one after an error that has not come yet
             self._copy_message(*self._pop())
 
     def _copy_message(self, kind: int, body: bytes) -> None:
         link = self.link
-        connection = link.connection
-        if connection is None:
-            return
-        if kind in COPY_MESSAGES and link.copying:
-            connection.send(client_messages.message(bytes((kind,)), body))
+        if kind in COPY_MESSAGES:
+            assert link.connection is not None
+            link.connection.send(client_messages.message(bytes((kind,)), body))
             if kind != COPY_DATA:
                 link.copying = False
-        elif kind == SYNC and link.awaits_sync:
-            link.awaits_sync = False
-            connection.send(client_messages.SYNC)
-        elif kind == FLUSH:
-            connection.send(client_messages.FLUSH)
-        elif kind == SYNC:  # the server ignores it while it copies; the client will send another
-            pass
         elif kind == TERMINATE:
             self.close()
-        elif link.copying:
+        elif kind not in (SYNC, FLUSH):  # these a server ignores here
             self.fatal(ProtocolViolation(f"unexpected message type 0x{kind:02X} during COPY from stdin"))
-        else:
-            self.inbox.append((kind, body))
-            self.inbox_bytes += len(body)
 
     # --- cancel and close -----------------------------------------------------------------------------------
 

@@ -37,10 +37,13 @@ class Simple:
         """One Query message. True: answered; False: its replies are on their way."""
         session = self.session
         text = parse_query(body)
+        session.extended.forget_unnamed()
         planned = session.shared.planner.simple(text, session.search_path)
         statements = planned.statements
         request = Request(session, text, LiteralValues(planned.literals), len(statements))
-        if len(statements) == 1:
+        if request.explains:
+            session.client.write(request.explanation(*statements).whole())
+        elif len(statements) == 1:
             if not await self._one(request, statements[0]):
                 return False
         elif not await self._several(request, statements):
@@ -58,11 +61,9 @@ class Simple:
                 local.answer(session, statement, request.sql(statement), request.values).whole()
             )
             return True
-        if session.transaction.block is Block.BEGUN and statement.kind in (Kind.SET, Kind.RESET):
-            await self._set_in_unopened_block(request, statement)
-            return True
-        if request.explains:
-            session.client.write(request.explanation(statement).whole())
+        if local.is_set_in_unopened_block(session, statement):
+            answer = await local.set_in_unopened_block(session, statement, request.sql(statement))
+            session.client.write(answer.whole())
             return True
         route = request.route(statement)
         if isinstance(route, FanOut):
@@ -82,8 +83,16 @@ class Simple:
             if statement.pins is not None:
                 session.pin(statement.pins)
             effects.expect(session, statement, request.values)
+        closing: Sequence[str] = ()
+        for i, statement in enumerate(statements, 1):
+            closing = effects.restoring(session, statement)
+            if closing and i < len(statements):
+                raise Refused(
+                    f"{statement.tag} before other statements of one query, in a session that began with settings",
+                    hint="Send it last, or as a query of its own.",
+                )
         opening, session.transaction.opening = session.transaction.opening, []
-        session.link.send_query(text, opening, flags, rewritten=rewritten)
+        session.link.send_query(text, opening, flags, rewritten=rewritten, closing=closing)
 
     async def _fan_out(self, request: Request, statement: Statement, route: FanOut) -> None:
         session = self.session
@@ -110,25 +119,15 @@ class Simple:
             run.pause()
         return run
 
-    async def _set_in_unopened_block(self, request: Request, statement: Statement) -> None:
-        """SET after BEGIN, before any shard has the block: let a server check it, and keep it for the
-        shard to come.
-        """
-        session = self.session
-        assert statement.setting is not None
-        effects.check_setting(statement.setting)
-        await session.try_out(request.sql(statement))
-        effects.change_setting(session, statement.setting)
-        session.transaction.opening.append(request.sql(statement))
-        session.client.write(local.Answer(statement.tag).whole())
-
     # --- several statements ---------------------------------------------------------------------------------
 
     async def _several(self, request: Request, statements: tuple[Statement, ...]) -> bool:
         """Several statements; as :meth:`_one`."""
         session = self.session
         at = 0
-        while at < len(statements) and self._is_own_setting(statements[at]):
+        while at < len(statements) and (
+            self._is_own_setting(statements[at]) or session.transaction.block is Block.BROKEN
+        ):
             await self._one(request, statements[at])
             request.refresh()
             at += 1
@@ -137,21 +136,36 @@ class Simple:
             return True
         if len(rest) == 1:
             return await self._one(request, rest[0])
+        session.check_allowed(rest[0])
         for statement in rest:
-            session.check_allowed(statement)
+            session.check_known(statement)
             if self._is_own_setting(statement) or statement.kind in NEEDS_CARE:
                 if any(other.kind in ROUTED for other in rest):
                     raise Refused(
                         f"{statement.tag} of the proxy between other statements of one query",
                         hint="Send it first, or as a query of its own.",
                     )
-        if not any(statement.kind in ROUTED for statement in rest) and not session.on_server:
+        if self._needs_no_server(rest):
             return await self._one_by_one(request, rest)
         route = self._common_route(request, rest)
         if route is None:
             return await self._one_by_one(request, rest)
         await self._send(request, rest, route, 0)
         return False
+
+    def _needs_no_server(self, statements: Sequence[Statement]) -> bool:
+        """Whether the proxy answers all of them, SET inside a block among them."""
+        session = self.session
+        in_block = session.transaction.block is not Block.NONE
+        for statement in statements:
+            if statement.kind in (Kind.SET, Kind.RESET, Kind.SET_TRANSACTION) and in_block:
+                if session.on_server:
+                    return False
+            elif not local.is_local(session, statement):
+                return False
+            if statement.kind in (Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK):
+                in_block = statement.kind is Kind.BEGIN
+        return True
 
     @staticmethod
     def _is_own_setting(statement: Statement) -> bool:

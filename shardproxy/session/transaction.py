@@ -31,10 +31,11 @@ class Savepoint:
 
 
 class Transaction:
-    """The block of one session.
+    """The transaction of one session: a block, or a request outside of one, which is a transaction too.
 
     ``opening`` holds the statements to send ahead of the first one for a shard. ``before`` are the
-    settings at BEGIN, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
+    settings at its begin, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
+    ``failed``: a server's block has failed.
     """
 
     def __init__(self) -> None:
@@ -43,30 +44,38 @@ class Transaction:
         self.savepoints: list[Savepoint] = []
         self.before = Settings()
         self.committed = Settings()
+        self.failed = False
+
+    def start(self, settings: Settings) -> None:
+        """Outside a block: what comes, up to the end of the request or of a block, is one transaction."""
+        self.before = self.committed = settings
+        if self.savepoints:
+            self.savepoints = []
 
     def begin(self, sql: str, settings: Settings) -> None:
         """BEGIN outside a block."""
         self.block = Block.BEGUN
         self.opening = [sql]
-        self.savepoints = []
-        self.before = self.committed = settings
+        self.start(settings)
 
-    def opened(self, settings: Settings) -> None:
-        """A shard says that a block is open; it may have been begun by a statement that we handed on
-        whole.
-        """
-        if self.block is Block.NONE:
-            self.savepoints = []
-            self.before = self.committed = settings
+    def opened(self, *, failed: bool) -> None:
+        """A shard says that a block is open, and whether it has failed."""
         self.block = Block.OPEN
         self.opening = []
+        self.failed = failed
 
     def end(self, *, committed: bool) -> Settings:
-        """COMMIT or ROLLBACK; returns the settings that are in force afterwards."""
+        """Its end, and of the block if there is one; returns the settings that are in force afterwards."""
         self.block = Block.NONE
         self.opening = []
-        self.savepoints = []
-        return self.committed if committed else self.before
+        return self.ended(committed=committed)
+
+    def ended(self, *, committed: bool) -> Settings:
+        """COMMIT or ROLLBACK by a server, which will tell where the block is: as :meth:`end`."""
+        settings = self.committed if committed and not self.failed else self.before
+        self.failed = False
+        self.start(settings)
+        return settings
 
     def savepoint(self, name: str, settings: Settings) -> None:
         """SAVEPOINT."""
@@ -85,6 +94,7 @@ class Transaction:
     def rollback_to(self, name: str) -> Settings:
         """ROLLBACK TO SAVEPOINT: the savepoint stays, later ones go; returns the settings in force at it."""
         at = self._find(name)
+        self.failed = False
         del self.savepoints[at + 1 :]
         self.committed = self.savepoints[at].committed
         return self.savepoints[at].settings

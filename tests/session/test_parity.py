@@ -30,7 +30,7 @@ def restore(cluster: Cluster) -> Iterator[psycopg.Connection]:
 def transcript(dsn: str, name: str, minor: int, restore: psycopg.Connection) -> list[str]:
     """The answers to a script, and to a last query that finds what was left over."""
     try:
-        with WireClient(dsn, minor=minor) as client:
+        with WireClient(dsn, minor=minor, settings={"application_name": "parity"}) as client:
             return client.play(*SCRIPTS[name], q("SELECT 'the end'"))
     finally:
         restore.execute(RESTORE)
