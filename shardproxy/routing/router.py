@@ -55,7 +55,11 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
     if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
         key_set = statement.key_sets[0]
         sources = key_set.sources
-        if len(sources) == 1 and key_set.max_length is None and not (type(sources[0]) is Parameter and sources[0].array):
+        if (
+            len(sources) == 1
+            and key_set.max_length is None
+            and not (type(sources[0]) is Parameter and sources[0].array)
+        ):
             key = single_key(sources[0], key_set.family, values)
             if key is not None:
                 if context.tenant is not None:
@@ -155,7 +159,11 @@ def _check_tenant(key_set: KeySet, key: Key, tenant: Key, shard_map: ShardMap) -
 
 def _check_no_insert(statement: Statement) -> None:
     if statement.tag in ("INSERT", "MERGE", "COPY"):
-        raise Refused("a row without a sharding key (it is NULL)", sqlstate="23502")
+        raise Refused(
+            "a row without a sharding key (it is NULL)",
+            hint="Name the sharding key's column and give it a value.",
+            sqlstate="23502",
+        )
 
 
 def _refusal(statement: Statement) -> Refused:

@@ -50,3 +50,14 @@ def test_a_setting_that_changes_how_statements_are_read_is_refused_inside_a_quer
     statement = plan(sql)
     assert isinstance(statement.refusal, Refused)
     assert "set_config" in statement.refusal.construct
+
+
+@pytest.mark.parametrize("arguments", ["'shardproxy.tenant'", "'ShardProxy.Tenant', true"])
+def test_the_proxys_own_settings_are_read_by_show(arguments: str) -> None:
+    refusal = plan(f"SELECT current_setting({arguments})").refusal
+    assert refusal is not None
+    assert refusal.hint == "SHOW shardproxy.tenant tells it."
+
+
+def test_whose_setting_is_read_is_not_folded_away() -> None:
+    assert not plan("SELECT current_setting('jit')").foldable

@@ -50,6 +50,8 @@ class FunctionUse:
             self._add_builtin(name)
             if name == set_config.NAME:
                 self.set_configs.append(call)
+            if name == set_config.READING:
+                set_config.check_read(call)
         if is_aggregate(call, names):
             self.aggregates.add(name)
 
@@ -81,7 +83,7 @@ class FunctionUse:
             self.pins = self.pins or f"state of the function {name}"
         if name == "pg_notify":
             self.notifies = True
-        if name == set_config.NAME:
+        if name in (set_config.NAME, set_config.READING):
             self.values_read = True
 
 

@@ -12,6 +12,7 @@ from shardproxy.sql.analysis.tree import Node, inner, kind, strings, type_name
 from shardproxy.sql.statement import SettingChange
 
 NAME: Final = "set_config"
+READING: Final = "current_setting"
 READ_BY_US: Final = frozenset(
     {"search_path", "role", "session_authorization", "client_encoding", "standard_conforming_strings"}
     | {"backslash_quote", "transform_null_equals", "array_nulls"}
@@ -47,6 +48,13 @@ def check_elsewhere(call: Node) -> bool:
             hint="Use SET, or SELECT set_config(...) without a table.",
         )
     return len(call.args) != 3 or _boolean(call.args[2]) is not True
+
+
+def check_read(call: Node) -> None:
+    """Refuse current_setting() of one of the proxy's own, which no server knows."""
+    name = _text(call.args[0]) if call.args else None
+    if name is not None and name.lower().startswith("shardproxy."):
+        raise Refused(f"current_setting() of {name}", hint=f"SHOW {name.lower()} tells it.")
 
 
 def _change(call: Node) -> SettingChange | None:
