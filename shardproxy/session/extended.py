@@ -395,7 +395,10 @@ class Extended:
             return portal.request.explanation(statement)
         sql = portal.prepared.text.decode()
         if not self._is_local(statement):
-            raise Refused(f"{statement.tag} that was bound before the transaction reached a shard")
+            raise Refused(
+                f"{statement.tag} that was bound before the transaction reached a shard",
+                hint="Bind it again.",
+            )
         if not local.is_local(session, statement):
             return await local.set_in_unopened_block(session, statement, sql)
         return local.answer(session, statement, sql, portal.values)
@@ -503,6 +506,7 @@ def _wrong_count(bind: Bind, description: Description) -> ShardproxyError:
 
 
 def _description(learned: Learn) -> Description:
-    assert learned.parameters is not None and learned.row is not None
+    assert learned.parameters is not None
+    assert learned.row is not None
     oids = server_messages.parse_parameter_description(learned.parameters)
     return Description(oids, client_messages.message(b"t", learned.parameters), learned.row)

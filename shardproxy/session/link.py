@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
-from shardproxy.errors import Refused, ShardproxyError
-from shardproxy.routing.route import Anywhere, OneShard
+from shardproxy.errors import Refused, ShardproxyError, Unavailable
+from shardproxy.routing.route import Anywhere, OneShard, Role
 from shardproxy.session.settings import ServerSettings
 from shardproxy.session.transaction import Block
 from shardproxy.wire import client_messages
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shardproxy.session.session import Session
 
 
+LOST = Unavailable.sqlstate
 FAILING_MESSAGE = client_messages.bind(b"", b"shardproxy_refused")
 """Bind of a statement that no server has: the error that makes a server's transaction fail together with
 ours.
@@ -35,8 +36,8 @@ class Link:
     ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``pinned`` says
     why the session keeps its connection. ``in_group``: extended-protocol messages were sent and their Sync
     was not. ``relaying``: a ReadyForQuery is owed that ends the client's request. ``waiting`` is the place
-    in a pool's queue. ``copying``: the client's COPY data goes to the server; ``copy_begins`` ends when a server has
-    answered COPY FROM STDIN.
+    in a pool's queue. ``copying``: the client's COPY data goes to the server; ``copy_begins`` ends when a
+    server has answered COPY FROM STDIN.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -60,7 +61,7 @@ class Link:
 
     # --- taking a connection --------------------------------------------------------------------------------
 
-    async def take(self, route: OneShard | Anywhere, *, catalog: bool = False) -> ServerConnection:
+    async def take(self, route: OneShard | Anywhere) -> ServerConnection:
         """The connection for ``route``, with the session's settings; the held one if it fits.
 
         Raises Refused where the session is bound to another shard, Unavailable when there is no connection
@@ -71,9 +72,27 @@ class Link:
             if isinstance(route, OneShard) and route.shard != self.shard:
                 raise self._elsewhere(route)
             return self.connection
+        if isinstance(route, OneShard):
+            return await self._take_from(route.shard, route.role)
+        return await self._take_from_any(route.role)
+
+    async def _take_from_any(self, role: Role) -> ServerConnection:
+        """From the designated shard, or another one while that is away."""
         shared = self.session.shared
-        shard = route.shard if isinstance(route, OneShard) else shared.shard_map.designated
-        pool = shared.shards[shard].pool_for(route.role, fallback=shared.options.replica_fallback)
+        failure: Unavailable | None = None
+        for shard in shared.shards.in_order(shared.shard_map.designated):
+            try:
+                return await self._take_from(shard, role)
+            except Unavailable as error:
+                if error.sqlstate != LOST:
+                    raise
+                failure = failure or error
+        assert failure is not None
+        raise failure
+
+    async def _take_from(self, shard: int, role: Role) -> ServerConnection:
+        shared = self.session.shared
+        pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback)
         connection = pool.try_acquire()
         if connection is None:
             connection = await self._wait(pool)
@@ -108,18 +127,21 @@ class Link:
         here, there = names[self.shard], names[route.shard]
         if self.pinned is not None:
             return Refused(
-                f"the session is bound to shard {here} by {self.pinned}, and the statement belongs to shard {there}",
+                f"the session is bound to shard {here} by {self.pinned}, "
+                f"and the statement belongs to shard {there}",
                 hint="Use another connection for it, or DISCARD ALL first.",
             )
         if self.session.transaction.status != READY_IDLE or (
             self.connection and self.connection.status != READY_IDLE
         ):
             return Refused(
-                f"a transaction on several shards: it is open on {here}, and the statement belongs to {there}",
+                f"a transaction on several shards: it is open on {here}, "
+                f"and the statement belongs to {there}",
                 hint="Commit first, or use one transaction for each tenant.",
             )
         return Refused(
-            f"a pipeline on several shards: it is one transaction, begun on {here}, and the statement belongs to {there}",
+            f"a pipeline on several shards: it is one transaction, begun on {here}, "
+            f"and the statement belongs to {there}",
             hint="Send Sync between statements of different tenants.",
         )
 

@@ -176,7 +176,7 @@ def _set_transaction(session: "Session", statement: Statement, sql: str) -> Answ
 
 
 def is_set_in_unopened_block(session: "Session", statement: Statement) -> bool:
-    """Whether :func:`set_in_unopened_block` answers ``statement``, for which :func:`is_local` does not hold."""
+    """Whether :func:`set_in_unopened_block` answers ``statement``, which :func:`is_local` denies."""
     return (
         statement.kind in (Kind.SET, Kind.RESET, Kind.SET_TRANSACTION)
         and session.transaction.block is Block.BEGUN

@@ -27,7 +27,7 @@ class ServerSettings:
     """
 
     __slots__ = ("__weakref__", "changes")
-    _interned: "WeakValueDictionary[frozenset[tuple[str, tuple[str, str]]], ServerSettings]" = (
+    _interned: "ClassVar[WeakValueDictionary[frozenset[tuple[str, tuple[str, str]]], ServerSettings]" = (
         WeakValueDictionary()
     )
 

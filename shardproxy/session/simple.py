@@ -88,7 +88,7 @@ class Simple:
             closing = effects.restoring(session, statement)
             if closing and i < len(statements):
                 raise Refused(
-                    f"{statement.tag} before other statements of one query, in a session that began with settings",
+                    f"{statement.tag} before other statements of a query, where the session began with settings",
                     hint="Send it last, or as a query of its own.",
                 )
         opening, session.transaction.opening = session.transaction.opening, []

@@ -36,7 +36,6 @@ cdef class ReplyStream:
     cdef bint _skip_drops
     cdef bytes _substitute
 
-    cpdef bint owes_sync(self)
     cpdef promise(self, object item)
 
     @cython.locals(shift=Py_ssize_t)

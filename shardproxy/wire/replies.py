@@ -23,7 +23,7 @@ from shardproxy.wire.server_messages import (
     without_statement_name,
 )
 
-# What a server owes: one of these, with flags, or an instance of Prepare, Deallocate, Learn, FailWith or bytes.
+# What a server owes: one of these, with flags, or a Prepare, Deallocate, Learn, FailWith or bytes.
 PARSE = 1  # ParseComplete
 BIND = 2  # BindComplete
 CLOSE = 3  # CloseComplete
@@ -117,13 +117,6 @@ class ReplyStream:
         the client.
         """
         return self._skip > 0 and not self._skip_drops
-
-    def owes_sync(self) -> bool:
-        """A ReadyForQuery is owed."""
-        for item in self.owed:
-            if isinstance(item, int) and item & KIND in (SYNC, QUERY):
-                return True
-        return False
 
     def promise(self, item: object) -> None:
         """Queue what the next message to the server will bring; an answer of our own goes out at once if

@@ -391,15 +391,6 @@ def test_after_an_error_without_sync_the_server_owes_nothing_until_sync(replies:
     assert (seen.client, seen.readies, seen.owed) == (IDLE, "I", 0)
 
 
-def test_owes_sync(replies: ModuleType) -> None:
-    stream = replies.ReplyStream()
-    stream.promise(replies.BIND)
-    stream.promise(replies.Prepare(b"s"))
-    assert not stream.owes_sync()
-    stream.promise(replies.SYNC | replies.DROP)
-    assert stream.owes_sync()
-
-
 # --- rows in pieces -----------------------------------------------------------------------------------------
 
 
