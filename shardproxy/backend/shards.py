@@ -51,7 +51,8 @@ class BackendOptions:
 class ServerPool(Pool):
     """The pool of one server, and what is known of the server.
 
-    ``in_rotation`` is False while the monitor found it unreachable, lagging or in the wrong role.
+    ``in_rotation`` is False while the monitor finds it unreachable, and a replica also while it lags or is
+    none. A primary out of rotation still serves its own shard's rows, which nobody else has.
     """
 
     def __init__(
@@ -183,6 +184,15 @@ class Shards:
     def pools(self) -> list[ServerPool]:
         """Every pool of every shard."""
         return [pool for shard in self.all for pool in shard.pools]
+
+    def in_order(self, first: int) -> list[int]:
+        """The numbers of all shards for what any of them can answer: ``first``, then the others, and last
+        those whose primary is out of rotation.
+        """
+        order = [first, *(number for number in range(len(self.all)) if number != first)]
+        if not self.all[first].primary.in_rotation:
+            order.sort(key=lambda number: not self.all[number].primary.in_rotation)
+        return order
 
     def reconfigure(self, options: BackendOptions) -> None:
         """From now on the pools keep to ``options``."""

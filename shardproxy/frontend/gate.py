@@ -130,12 +130,10 @@ class Gate:
     async def _ask(self, server: ServerSettings) -> Mapping[str, str]:
         """Ask the designated shard, or another one while that is away."""
         shared = self.shared
-        designated = shared.shards[shared.shard_map.designated]
-        others = (shard for shard in shared.shards.all if shard is not designated)
         failure: Unavailable | None = None
-        for shard in (designated, *others):
+        for number in shared.shards.in_order(shared.shard_map.designated):
             try:
-                return await _reported_by(shard.primary, server)
+                return await _reported_by(shared.shards[number].primary, server)
             except Unavailable as error:
                 failure = failure or error
         assert failure is not None

@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 
 from shardproxy.admin.http import HttpServer
-from shardproxy.backend.shards import Shards
+from shardproxy.backend.shards import ServerPool, Shards
 from shardproxy.config import assemble
 from shardproxy.config.model import Config
 from shardproxy.counters import Counters
@@ -147,7 +147,7 @@ class Sidecar:
             log.info("the schema has changed: %d relations", len(known.schema.relations))
 
     def _plan_with(self, schema: Schema, rules: TableRules) -> None:
-        """From now on statements are understood under this schema and these rules; older plans are forgotten."""
+        """From now on statements are understood under this schema and these rules, without older plans."""
         self.shared.planner = self.shared.planner.replace(schema, rules)
         self.shared.isolator = Isolator(schema, rules)
 
@@ -155,14 +155,18 @@ class Sidecar:
         server = after.server
         if after.reachable and not before.reachable:
             self.gate.forget_reports()
-        for shard in self.shards.all:
-            if shard.name != server.shard or server.role is not Role.REPLICA:
-                continue
-            for pool in shard.replicas:
-                if pool.spec.address == server.address:
-                    pool.in_rotation = after.in_rotation
-                    if not after.in_rotation:
-                        pool.drop_idle("replica left the rotation")
+        for pool in self.shards.pools:
+            if (pool.shard, pool.role, pool.spec.address) == (server.shard, server.role, server.address):
+                self._rotate(pool, after)
+
+    @staticmethod
+    def _rotate(pool: ServerPool, state: ServerState) -> None:
+        if pool.role is Role.PRIMARY:
+            pool.in_rotation = state.reachable
+            return
+        pool.in_rotation = state.in_rotation
+        if not state.in_rotation:
+            pool.drop_idle("replica left the rotation")
 
     def reload(self, config: Config) -> list[str]:
         """Take over what can change while clients are connected; returns what cannot, by name."""

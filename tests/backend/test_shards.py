@@ -4,7 +4,7 @@ from collections import Counter
 
 from shardproxy.backend.pool import PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
-from shardproxy.backend.shards import BackendOptions, ServerSpec, Shard, ShardSpec
+from shardproxy.backend.shards import BackendOptions, ServerSpec, Shard, Shards, ShardSpec
 from shardproxy.counters import Counters
 from tests.support import aio
 
@@ -49,5 +49,19 @@ def test_a_replica_out_of_rotation_or_without_weight_gets_nothing() -> None:
 def test_a_shard_without_replicas_has_none() -> None:
     async def main() -> None:
         assert shard().replica() is None
+
+    aio.run(main())
+
+
+def test_what_any_shard_can_answer_goes_to_the_first_and_round_those_that_are_away() -> None:
+    async def main() -> None:
+        specs = [shard().spec] * 4
+        options = BackendOptions(PoolOptions(), PoolOptions(), SocketOptions())
+        shards = Shards(specs, options, Counters(), None)
+        assert shards.in_order(2) == [2, 0, 1, 3]
+        shards[0].primary.in_rotation = False
+        assert shards.in_order(2) == [2, 0, 1, 3]
+        shards[2].primary.in_rotation = False
+        assert shards.in_order(2) == [1, 3, 2, 0]
 
     aio.run(main())
