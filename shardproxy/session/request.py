@@ -84,8 +84,9 @@ class Request:
         """LISTEN and NOTIFY have to meet; a transaction on another shard would notify nobody."""
         shard_map = self.session.shared.shard_map
         if shard not in (None, shard_map.designated):
+            designated = shard_map.shards[shard_map.designated]
             raise Refused(
-                f"{statement.tag} in a transaction on another shard than {shard_map.shards[shard_map.designated]}",
+                f"{statement.tag} in a transaction on another shard than {designated}",
                 hint="Notifications go by that shard: send it outside of the transaction.",
             )
 

@@ -8,6 +8,7 @@ session's, in one round trip, and only when they differ. Equal settings are one 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 from weakref import WeakValueDictionary
 
 from shardproxy.errors import ShardproxyError
@@ -19,6 +20,9 @@ from shardproxy.topology.keys import Key, KeyFamily
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
 
+_Changes = frozenset[tuple[str, tuple[str, str]]]
+
+
 class ServerSettings:
     """Parameters that differ from a fresh connection's: lower-case name → (the SET that makes it so, its
     value).
@@ -27,9 +31,7 @@ class ServerSettings:
     """
 
     __slots__ = ("__weakref__", "changes")
-    _interned: "ClassVar[WeakValueDictionary[frozenset[tuple[str, tuple[str, str]]], ServerSettings]" = (
-        WeakValueDictionary()
-    )
+    _interned: ClassVar[WeakValueDictionary[_Changes, "ServerSettings"]] = WeakValueDictionary()
 
     def __init__(self, changes: Mapping[str, tuple[str, str]]) -> None:
         self.changes = changes
