@@ -1,4 +1,5 @@
--- Functions, aggregates, window functions and procedures outside the system schemas.
+-- Functions, aggregates, window functions and procedures outside the system schemas. The source of an aggregate is the
+-- names of the functions it is made of; a body written as BEGIN ATOMIC is printed.
 SELECT n.nspname::pg_catalog.text AS schema,
        p.proname::pg_catalog.text AS name,
        p.provolatile::pg_catalog.text AS volatility,
@@ -7,8 +8,15 @@ SELECT n.nspname::pg_catalog.text AS schema,
        p.proretset AS returns_set,
        EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-                 AND d.objid = p.oid AND d.deptype = 'e') AS from_extension
+                 AND d.objid = p.oid AND d.deptype = 'e') AS from_extension,
+       l.lanname::pg_catalog.text AS language,
+       CASE WHEN a.aggfnoid IS NOT NULL
+            THEN pg_catalog.concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+                                      a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+            ELSE COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) END AS source
 FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname <> 'information_schema'
   AND n.nspname !~ '^pg_'

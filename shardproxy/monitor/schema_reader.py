@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from shardproxy.monitor.function_bodies import may_read
 from shardproxy.monitor.sql_files import sql
 from shardproxy.sql.schema import Column, Function, Relation, Schema
 
@@ -55,12 +56,15 @@ async def _read_once(connection: asyncpg.Connection) -> Schema:
         keys = await connection.fetch(sql("keys"))
         functions = await connection.fetch(sql("functions"))
         names = await connection.fetch(sql("names"))
+    operators = _names(names, "user_operator")
+    known = _functions(functions, operators)
     schema = Schema(
         relations={(r.schema, r.name): r for r in _relations(relations, columns, keys)},
-        functions=_functions(functions),
+        functions=known,
         system_relations=_names(names, "system_relation"),
         schemas=frozenset(row["schema"] for row in names if row["what"] == "schema"),
-        user_operators=_names(names, "user_operator"),
+        user_operators=operators,
+        reading_operators=_reading_operators(names, known),
         enum_types={(row["schema"], row["name"]): row["oid"] for row in names if row["what"] == "enum_type"},
     )
     return replace(schema, version=version_of(schema))
@@ -93,11 +97,22 @@ def _relations(relations: Rows, columns: Rows, keys: Rows) -> Iterable[Relation]
         )
 
 
-def _functions(rows: Rows) -> Mapping[str, tuple[Function, ...]]:
+def _functions(rows: Rows, operators: frozenset[str]) -> Mapping[str, tuple[Function, ...]]:
     found: defaultdict[str, list[Function]] = defaultdict(list)
-    for row in rows:
-        found[row["name"]].append(Function(**dict(row)))
+    for row, reads in zip(rows, may_read(rows, operators), strict=True):
+        fields = {name: value for name, value in row.items() if name not in ("language", "source")}
+        found[row["name"]].append(Function(**fields, reads=reads))
     return {name: tuple(functions) for name, functions in found.items()}
+
+
+def _reading_operators(rows: Rows, functions: Mapping[str, tuple[Function, ...]]) -> frozenset[str]:
+    """The users' operators behind which is a function that may touch tables; ``schema`` is its name."""
+    return frozenset(
+        row["name"]
+        for row in rows
+        if row["what"] == "user_operator"
+        and any(each.reads and each.volatility != "i" for each in functions.get(row["schema"], ()))
+    )
 
 
 def _names(rows: Rows, what: str) -> frozenset[str]:
@@ -134,6 +149,7 @@ def _digest(schema: Schema, enum_types: Mapping[tuple[str, str], int]) -> bytes:
         sorted(schema.system_relations),
         sorted(schema.schemas),
         sorted(schema.user_operators),
+        sorted(schema.reading_operators),
         sorted(enum_types.items()),
     )
     return hashlib.blake2b(repr(content).encode(), digest_size=8).digest()

@@ -134,12 +134,15 @@ def _independent_parts(statement: Statement) -> int:
 
 
 def _tenant_binds(statement: Statement, shard_map: ShardMap) -> bool:
-    """Whether the session's tenant says where the relations without a key are: all are of its group."""
+    """Whether the session's tenant says where the relations without a key are: all are of its group.
+
+    Code that may touch any table names none; then every sharded table has to be.
+    """
     tables = shard_map.tables
     rules = [tables.rules.get(relation) for relation in statement.unbound]
-    return bool(rules) and all(
-        isinstance(rule, Sharded) and rule.group == tables.tenant_group for rule in rules
-    )
+    if not rules:
+        rules = [rule for rule in tables.rules.values() if isinstance(rule, Sharded)]
+    return all(isinstance(rule, Sharded) and rule.group == tables.tenant_group for rule in rules)
 
 
 def _tenant_shard(tenant: Key, shard_map: ShardMap) -> int:

@@ -12,7 +12,7 @@ from shardproxy.routing.route import ReadPolicy
 from shardproxy.session.prepared import Descriptions
 from shardproxy.sql.isolation import Isolator
 from shardproxy.sql.planner import Planner
-from shardproxy.sql.statement import Statement
+from shardproxy.sql.statement import Reach, Statement
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Sharded
 
@@ -68,7 +68,11 @@ class Shared:
     is_ready: bool = True
 
     def is_of_tenant_group(self, statement: Statement) -> bool:
-        """Whether ``statement`` reads or writes a table that the tenant of a session has rows of."""
+        """Whether ``statement`` reads or writes a table that the tenant of a session has rows of, or runs code
+        that may.
+        """
+        if statement.reach is Reach.UNBOUND:
+            return True
         tables = self.shard_map.tables
         for relation in statement.relations:
             rule = tables.rules.get(relation)

@@ -50,7 +50,7 @@ class Relation:
 @dataclass(frozen=True, slots=True)
 class Function:
     """One row of pg_proc. ``volatility`` is provolatile ('i', 's', 'v'); ``kind`` is prokind ('f', 'a',
-    'w', 'p').
+    'w', 'p'). ``reads`` is False where its source proves that it touches no table.
     """
 
     schema: str
@@ -60,6 +60,7 @@ class Function:
     argument_count: int
     from_extension: bool = False
     returns_set: bool = False
+    reads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +77,6 @@ class Schema:
     system_relations: frozenset[str]
     schemas: frozenset[str] = frozenset({"public"})
     user_operators: frozenset[str] = frozenset()  # operator names defined outside pg_catalog and extensions
+    reading_operators: frozenset[str] = frozenset()  # those of them whose function may touch tables
     enum_types: Mapping[RelationName, int] = field(default_factory=dict)
     version: int = 0

@@ -129,10 +129,10 @@ def test_partitions_rules_and_row_security_are_seen(schema: Schema) -> None:
 
 def test_functions_tell_volatility_kind_and_extension(schema: Schema) -> None:
     assert schema.functions["twin"] == (
-        Function("public", "twin", "s", "f", 1),
-        Function("public", "twin", "v", "f", 2, returns_set=True),
+        Function("public", "twin", "s", "f", 1, reads=False),
+        Function("public", "twin", "v", "f", 2, returns_set=True, reads=False),
     )
-    assert schema.functions["act"] == (Function("public", "act", "v", "p", 0),)
+    assert schema.functions["act"] == (Function("public", "act", "v", "p", 0, reads=False),)
     assert all(each.from_extension for each in schema.functions["citext_eq"])
     assert "now" not in schema.functions
 

@@ -132,7 +132,7 @@ FUNCTIONS = (
     Function("public", "double", "i", "f", 1),
     Function("public", "touch", "v", "f", 0),
     Function("public", "settle", "v", "p", 1),
-    Function("public", "median", "i", "a", 1),
+    Function("public", "median", "i", "a", 1, reads=False),
     Function("public", "similarity", "i", "f", 2, from_extension=True),
     Function("public", "uuid_generate_v4", "v", "f", 0, from_extension=True),
     Function("public", "dblink", "v", "f", 2, from_extension=True, returns_set=True),

@@ -35,8 +35,8 @@ class FunctionUse:
             self._add(call, names)
         for name in sorted(found.fields):
             self._add_field(name, names)
-        for operator in sorted(found.operators & names.schema.user_operators):
-            self.volatile = True
+        self.volatile |= not found.operators.isdisjoint(names.schema.user_operators)
+        for operator in sorted(found.operators & names.schema.reading_operators):
             self.reads = self.reads or f"behind the operator {operator}"
         if found.clock is not None:
             self.local = self.local or found.clock
@@ -66,7 +66,8 @@ class FunctionUse:
         if function.name.startswith("dblink") and function.from_extension:
             raise Refused(f"the function {function.name}, which connects to another server")
         self.volatile |= function.volatility == "v"
-        if function.volatility != "i" and not function.from_extension and function.kind != "a":
+        trusted = function.from_extension or (function.volatility == "i" and function.kind != "a")
+        if function.reads and not trusted:
             self.reads = self.reads or function.name
 
     def _add_builtin(self, name: str) -> None:

@@ -104,8 +104,11 @@ def _sharded(context: Context, level: Level, bound: list[Bound], statement: Stat
         dict.fromkeys(_key_set(occurrence) for occurrence in bound if occurrence.values is not None)
     )
     check_parameters(context, key_sets)
-    reach = Reach.UNBOUND if unbound else Reach.KEYED
+    reads = context.use.reads
+    reach = Reach.UNBOUND if unbound or reads is not None else Reach.KEYED
     statement = replace(statement, reach=reach, key_sets=key_sets, unbound=unbound)
+    if reads is not None and not unbound:
+        return replace(statement, refusal=_reading_function(reads))
     if statement.kind is not Kind.QUERY:
         return replace(statement, refusal=_several(f"{statement.tag} over several shards", bound))
     construct = obstacle(context, level)
@@ -157,5 +160,5 @@ def _several(construct: str, bound: list[Bound]) -> Refused:
 def _reading_function(name: str) -> Refused:
     return Refused(
         f"the function {name}, which may read sharded tables",
-        hint="Declare the function IMMUTABLE if it reads none, or call it in a statement bound to one key.",
+        hint="Declare it IMMUTABLE if it reads none; or SET shardproxy.tenant, where all tables are of its group.",
     )
