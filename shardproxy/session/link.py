@@ -33,7 +33,8 @@ ours.
 class Link:
     """What ``session`` holds of the shards.
 
-    ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``pinned`` says
+    ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``anywhere``: any
+    shard could have answered what it was held for so far. ``pinned`` says
     why the session keeps its connection. ``in_group``: extended-protocol messages were sent and their Sync
     was not. ``relaying``: a ReadyForQuery is owed that ends the client's request. ``waiting`` is the place
     in a pool's queue. ``copying``: the client's COPY data goes to the server; ``copy_begins`` ends when a
@@ -45,6 +46,7 @@ class Link:
         self.connection: ServerConnection | None = None
         self.pool: ServerPool | None = None
         self.shard = -1
+        self.anywhere = False
         self.pinned: str | None = None
         self.in_group = False
         self.relaying = False
@@ -71,7 +73,9 @@ class Link:
         if self.connection is not None:
             if isinstance(route, OneShard) and route.shard != self.shard:
                 raise self._elsewhere(route)
+            self.anywhere = self.anywhere and not isinstance(route, OneShard)
             return self.connection
+        self.anywhere = not isinstance(route, OneShard)
         if isinstance(route, OneShard):
             return await self._take_from(route.shard, route.role)
         return await self._take_from_any(route.role)
@@ -137,7 +141,10 @@ class Link:
             return Refused(
                 f"a transaction on several shards: it is open on {here}, "
                 f"and the statement belongs to {there}",
-                hint="Commit first, or use one transaction for each tenant.",
+                hint="Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: "
+                f"so far any shard would have done, and {here} was taken."
+                if self.anywhere
+                else "Commit first, or use one transaction for each tenant.",
             )
         return Refused(
             f"a pipeline on several shards: it is one transaction, begun on {here}, "

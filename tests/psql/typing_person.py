@@ -35,6 +35,7 @@ class Psql:
         return subprocess.run(
             [str(self.path), "-X", dsn, *options],
             input=script,
+            check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -54,7 +55,7 @@ class Person(Terminal):
     def __init__(self, program: Path, dsn: str, *, greeted: bool = True, readline: bool = False) -> None:
         prompts = [f"--variable=PROMPT{number}=[%R%x]> " for number in (1, 2, 3)]
         command = [str(program), "-X", *prompts, *([] if readline else ["-n"]), dsn]
-        super().__init__(command, _environment())
+        super().__init__(command, _environment(), echo=readline)
         self.state = ""
         if greeted:
             self.answer()

@@ -36,7 +36,8 @@ def violation(message: str) -> str:
 DO_IS_REFUSED = refused("DO, whose code may touch sharded tables", "Run it on the shard it is meant for.")
 TWO_SHARDS = refused(
     "a transaction on several shards: it is open on shard-a, and the statement belongs to shard-b",
-    "Commit first, or use one transaction for each tenant.",
+    "Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: "
+    "so far any shard would have done, and shard-a was taken.",
 )
 BOUND_BEFORE = refused("COMMIT that was bound before the transaction reached a shard", "Bind it again.")
 ABORTED = (

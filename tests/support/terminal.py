@@ -1,6 +1,5 @@
 """A program in a terminal, typed at and read as a person does."""
 
-import fcntl
 import os
 import pty
 import re
@@ -18,28 +17,25 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 
 class Terminal:
-    """``command`` in a pseudo-terminal of its own, without echo unless the program echoes by itself.
+    """``command`` in a pseudo-terminal of its own, without ``echo`` of what is typed.
 
     ``unread`` is what the program wrote and no :meth:`expect` has taken yet, without control sequences.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], *, echo: bool = False) -> None:
         self.unread = ""
-        self._master, slave = pty.openpty()
+        self._master, self._slave = pty.openpty()
+        slave = self._slave
         termios.tcsetwinsize(slave, ROWS_AND_COLUMNS)
-        attributes = termios.tcgetattr(slave)
-        attributes[3] &= ~termios.ECHO
-        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        if not echo:
+            attributes = termios.tcgetattr(slave)
+            attributes[3] &= ~termios.ECHO
+            termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        # A terminal that a session's leader opens becomes the session's, so that Ctrl-C reaches it.
+        opened = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(slave), *command]
         self.process = subprocess.Popen(
-            command,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=dict(env),
-            start_new_session=True,
-            preexec_fn=_control_terminal,
+            opened, stdin=subprocess.DEVNULL, env=dict(env), start_new_session=True
         )
-        os.close(slave)
 
     def send(self, text: str) -> None:
         """Type ``text``: "\\n" is Enter, "\\x03" is Ctrl-C."""
@@ -59,15 +55,12 @@ class Terminal:
     def _read(self, timeout: float) -> bool:
         if timeout <= 0 or not select.select([self._master], [], [], timeout)[0]:
             return False
-        try:
-            data = os.read(self._master, 65536)
-        except OSError:  # EIO: the program has ended
-            return False
-        self.unread += CONTROL.sub("", data.decode())
-        return bool(data)
+        self.unread += CONTROL.sub("", os.read(self._master, 65536).decode(errors="replace"))
+        return True
 
     def close(self) -> None:
         """Hang up, and wait for the end of the program."""
+        os.close(self._slave)
         os.close(self._master)
         try:
             self.process.wait(TIMEOUT)
@@ -82,7 +75,3 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _control_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
