@@ -1,8 +1,8 @@
 """Which functions may touch tables: all, but those whose source proves that it names none.
 
 A body of SQL or PL/pgSQL reaches a table only by a statement that names it, by running text, or through
-another function or operator. It is looked at as words: that finds too much, in strings and comments, and never
-too little.
+another function or operator. It is looked at as words: that finds too much, in strings and comments, but
+nothing is missed.
 """
 
 import re
@@ -12,8 +12,20 @@ from typing import Any, Final
 _WORD: Final = re.compile(r"[^\W\d][\w$]*")
 _LANGUAGES: Final = frozenset({"sql", "plpgsql"})
 _STATEMENTS: Final = frozenset(
-    {"from", "table", "update", "insert", "delete", "merge", "truncate", "copy", "execute", "call", "do", "lock"}
-    | {"create", "drop", "alter", "prepare", "analyze", "vacuum", "cluster", "reindex", "refresh", "load"}
+    {"from", "table", "update", "insert", "delete", "merge", "truncate", "copy", "execute", "call", "do"}
+    | {
+        "lock",
+        "create",
+        "drop",
+        "alter",
+        "prepare",
+        "analyze",
+        "vacuum",
+        "cluster",
+        "reindex",
+        "refresh",
+        "load",
+    }
 )
 """Words of which every statement that names a table has one, and those that run text."""
 

@@ -20,7 +20,7 @@ from shardproxy.sql.hints import leading_comments_end
 from shardproxy.sql.lexer import Folded, fold
 from shardproxy.sql.plan_cache import PlanCache
 from shardproxy.sql.schema import Schema
-from shardproxy.sql.statement import Statement
+from shardproxy.sql.statement import Literal, Statement
 from shardproxy.topology.tables import TableRules
 
 SearchPath = tuple[str, ...]
@@ -178,7 +178,9 @@ class Planner:
             self._keep(shape_key, planned._replace(literals=()))
             return planned
         self._keep(shape_key, _NOT_SHARED)
-        planned = Planned(statements, folded.literals, text)
+        if any(map(_has_places, statements)):  # a Parse of the same text brings no literals
+            return self._plan_exactly(text, search_path)
+        planned = Planned(statements, (), text)
         self._keep((search_path, text), planned)
         return planned
 
@@ -193,6 +195,10 @@ class Planner:
     def _keep(self, key: _Key, planned: Planned) -> None:
         if len(planned.text) <= self.max_cached_text:
             self._cache.put(key, planned, _cost(key, planned))
+
+
+def _has_places(statement: Statement) -> bool:
+    return any(isinstance(source, Literal) for key_set in statement.key_sets for source in key_set.sources)
 
 
 def _for_any_text(statement: Statement) -> Statement:

@@ -286,3 +286,11 @@ def test_a_refusal_of_a_shared_plan_says_what_and_not_where() -> None:
     assert kept.position == 0
     assert (statement.start, statement.end) == (0, WHOLE_TEXT)
     assert sys.maxsize <= WHOLE_TEXT
+
+
+def test_a_plan_of_a_simple_query_for_its_text_serves_a_parse_of_that_text(planner: Planner) -> None:
+    text = b"SELECT count(*) FROM orders WHERE tenant_id = 'acme' GROUP BY status, 1"
+    (simple,) = planner.simple(text, ("public",)).statements
+    (parsed,) = planner.extended(text, ("public",)).statements
+    for statement in (simple, parsed):
+        assert statement.key_sets[0].sources == (Constant(b"acme"),)
