@@ -18,6 +18,7 @@ from collections.abc import Callable
 from shardproxy.errors import Blame, ProtocolViolation
 from shardproxy.wire.server_messages import (
     OUR_NAME,
+    parse_error,
     shift_error_position,
     without_position,
     without_statement_name,
@@ -345,11 +346,11 @@ class ReplyStream:
         skipped.
 
         An error of what we added before a client's statement is the client's error; that of a request of
-        our own (QUERY with DROP) is not.
+        our own (QUERY with DROP) is not. What ends the server connection is told with its end.
         """
         owed = self.owed
         self.error = data[at + 5 : end]
-        if not owed:
+        if not owed or is_fatal(self.error):
             self.asides.append((0x45, self.error))
             return False
         head = owed[0]
@@ -390,6 +391,11 @@ def expect(kind: int, wanted: int) -> None:
     """Raise a violation unless the message is the one that is owed."""
     if kind != wanted:
         raise violation(f"unexpected message {chr(kind)!r} from the server, {chr(wanted)!r} was owed")
+
+
+def is_fatal(body: bytes) -> bool:
+    """Whether the server closes the connection after this ErrorResponse."""
+    return parse_error(body).get("V") in ("FATAL", "PANIC")
 
 
 def violation(message: str) -> ProtocolViolation:

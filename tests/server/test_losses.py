@@ -10,11 +10,14 @@ import psycopg
 import pytest
 
 from shardproxy.demo.postgres import Install, Run
+from shardproxy.wire.client_messages import query
+from shardproxy.wire.server_messages import parse_error
 from tests.server.load import Load, loads
 from tests.support import aio, rest
 from tests.support import cluster as clusters
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
+from tests.support.wire_client import WireClient
 
 CLEAR = {"08006", "08007", "57P01", "57P02", "57P03"}
 """The connection is lost; 08007: and whether the COMMIT under way counted is not known."""
@@ -109,6 +112,31 @@ def test_a_transaction_that_lost_its_shard_fails_and_commits_nothing(
         rest.wait_until(lambda: reads(connection, tenant), "the same session reads again")
         found = connection.execute(f"SELECT 1 FROM coupons WHERE tenant_id = '{tenant}' AND code = 'LOST'")
         assert found.fetchall() == []
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["a statement", "a transaction"])
+def test_a_terminated_server_connection_is_one_error_and_the_session_goes_on(
+    sidecar: Proxy, fragile: Cluster, block: bool
+) -> None:
+    tenant = fragile.tenants_of(1)[0]
+    sleeps = f"{rest.SERVING} AND wait_event = 'PgSleep'"
+    with WireClient(sidecar.dsn()) as client, rest.superuser(fragile.dsn(1, superuser=True)) as run:
+        if block:
+            client.query("BEGIN")
+        client.send(query(f"SELECT pg_sleep(60) FROM tenants WHERE tenant_id = '{tenant}'".encode()))
+        rest.wait_until(lambda: run(sleeps), "it runs")
+        run(f"SELECT pg_terminate_backend(pid) FROM ({sleeps}) AS it")
+        messages = client.read("Z")
+        assert "".join(chr(kind) for kind, _ in messages).lstrip("T") == "EZ"
+        error = parse_error(messages[-2][1])
+        assert error["S"] == "ERROR"
+        assert error["C"] in CLEAR
+        assert error["M"].endswith("terminating connection due to administrator command")
+        assert messages[-1][1] == (b"E" if block else b"I")
+        if block:
+            assert "25P02" in client.query("SELECT 1")[0]
+            client.query("ROLLBACK")
+        assert client.query(f"SELECT 1 FROM tenants WHERE tenant_id = '{tenant}'")[-2].endswith("SELECT 1")
 
 
 def reads(connection: psycopg.Connection[tuple[object, ...]], tenant: str) -> bool:
