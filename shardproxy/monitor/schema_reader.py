@@ -94,6 +94,7 @@ def _relations(relations: Rows, columns: Rows, keys: Rows) -> Iterable[Relation]
             parents=tuple(zip(row["parent_schemas"], row["parent_names"], strict=True)),
             has_user_rules=row["has_user_rules"],
             row_security=row["row_security"],
+            policies_read=row["policies_read"],
         )
 
 

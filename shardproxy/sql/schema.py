@@ -41,6 +41,7 @@ class Relation:
     parents: tuple[RelationName, ...] = ()
     has_user_rules: bool = False
     row_security: bool = False
+    policies_read: bool = False  # a policy has a subquery on another table, or a function that may have one
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""

@@ -22,6 +22,8 @@ def copy_statement(context: Context, node: Node) -> Statement:
         return _copy_query(context, node)
     target = context.resolve_written(node.relation) if node.is_from else context.resolve(node.relation)
     check_targets([target])
+    if context.use.reads is not None:
+        raise Refused(f"COPY with the function {context.use.reads}, which may read sharded tables")
     statement = _copy_table(target, is_from=node.is_from)
     return replace(statement, read_only=not node.is_from and not context.use.volatile)
 

@@ -1,5 +1,6 @@
 """Which relation a name means: the search_path, the schema's knowledge and the configured rules together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -17,6 +18,7 @@ class Nature(Enum):
     SHARDED = auto()
     REFERENCE = auto()
     LOCAL = auto()
+    MIXED = auto()  # tables that inherit from it are spread otherwise than it is
     UNLISTED = auto()  # exists, and the configuration does not say how it is spread
     MISSING = auto()  # configured, and not found on the shards
     SYSTEM = auto()
@@ -70,21 +72,27 @@ class Names:
             return Target(Nature.VIEW, name, relation)
         if relation.kind == "S":
             return Target(Nature.SEQUENCE, name, relation)
-        rule = self._rule(relation)
-        return Target(_nature(rule), name, relation, rule)
+        rule = next((self.rules.rules[each] for each in self._line(name) if each in self.rules.rules), None)
+        nature = Nature.MIXED if self._is_mixed(name, rule) else _nature(rule)
+        return Target(nature, name, relation, rule)
 
-    def _rule(self, relation: Relation) -> TableRule | None:
-        """The rule of a table, or of its nearest ancestor: a partition is spread as its parent is."""
+    def _line(self, name: RelationName) -> Iterator[RelationName]:
+        """A table and its ancestors, the nearest first: a partition is spread as its parent is."""
         seen: set[RelationName] = set()
-        level = [(relation.schema, relation.name)]
+        level = [name]
         while level:
-            for name in level:
-                if (rule := self.rules.rules.get(name)) is not None:
-                    return rule
+            yield from level
             seen.update(level)
             known = [self.schema.relations[name] for name in level if name in self.schema.relations]
             level = [parent for child in known for parent in child.parents if parent not in seen]
-        return None
+
+    def _is_mixed(self, name: RelationName, rule: TableRule | None) -> bool:
+        """Whether the configuration says something else of a table that inherits from this one."""
+        for other, other_rule in self.rules.rules.items():
+            relation = self.schema.relations.get(other)
+            if relation is not None and relation.parents and other_rule != rule and name in self._line(other):
+                return rule is not None
+        return False
 
 
 def _nature(rule: TableRule | None) -> Nature:

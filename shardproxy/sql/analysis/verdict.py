@@ -67,6 +67,11 @@ def check_targets(targets: Iterable[Target]) -> None:
                     f'the table "{target.name[0]}.{name}", which the configuration does not name',
                     hint="Declare it under tables: as sharded, reference or local.",
                 )
+            case Nature.MIXED:
+                raise Refused(
+                    f'the table "{target.name[0]}.{name}", whose child tables are spread otherwise',
+                    hint="Declare them under tables: alike.",
+                )
             case Nature.MISSING:
                 raise Refused(
                     f'the table "{target.name[0]}.{name}", which was not found on the shards',
@@ -160,5 +165,5 @@ def _several(construct: str, bound: list[Bound]) -> Refused:
 def _reading_function(name: str) -> Refused:
     return Refused(
         f"the function {name}, which may read sharded tables",
-        hint="Declare it IMMUTABLE if it reads none; or SET shardproxy.tenant, where all tables are of its group.",
+        hint="Declare it IMMUTABLE if it reads none, or SET shardproxy.tenant where all tables are of its group.",
     )
