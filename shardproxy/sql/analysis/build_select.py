@@ -10,7 +10,7 @@ from shardproxy.sql.analysis.levels import Level, Output, Outputs
 from shardproxy.sql.analysis.outputs import target_outputs, values_outputs
 from shardproxy.sql.analysis.scope import Scope
 from shardproxy.sql.analysis.surviving import nulled
-from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, type_name, walk_level
+from shardproxy.sql.analysis.tree import Node, enum_name, kind, type_name, walk_level
 from shardproxy.sql.analysis.values import read_integer
 from shardproxy.sql.analysis.with_clause import ChangeBuilder, WithClause
 

@@ -98,8 +98,8 @@ def exports(level: Level, own: Sequence[Variable], variables: Variables) -> Fact
 
 
 def known_values(derived: Derived) -> Facts:
-    """What each column of a derived table is one of, by itself: two references to one result share its tables,
-    not its rows.
+    """What each column of a derived table is one of, by itself: two references to one result share its
+    tables, not its rows.
     """
     classes = Classes(derived.exports)
     return tuple(OneOf(column, values) for column in derived.columns for values in classes.values(column))

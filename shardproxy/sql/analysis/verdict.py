@@ -165,5 +165,5 @@ def _several(construct: str, bound: list[Bound]) -> Refused:
 def _reading_function(name: str) -> Refused:
     return Refused(
         f"the function {name}, which may read sharded tables",
-        hint="Declare it IMMUTABLE if it reads none, or SET shardproxy.tenant where all tables are of its group.",
+        hint="Declare it IMMUTABLE if it reads none, or SET shardproxy.tenant if all tables are its group's.",
     )
