@@ -106,7 +106,6 @@ ANSWERED = (
     "SELECT o.tenant_id, o.order_id, i.line FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id"
     " AND i.order_id = o.order_id",
     "SELECT tenant_id FROM tenants WHERE false",
-    "SELECT tenant_id, order_id FROM open_orders",
     # --- errors that are PostgreSQL's -------------------------------------------------------------------------------
     "SELECT nothing FROM orders WHERE tenant_id = %(t)s",
     "SELECT 1 / (count(*) - count(*)) FROM orders WHERE tenant_id = %(t)s",
@@ -157,6 +156,7 @@ REFUSED = (
     "SELECT order_id FROM orders o WHERE tenant_id = %(t)s AND EXISTS (SELECT FROM order_items i"
     " WHERE i.order_id = o.order_id)",
     "SELECT count(*) FROM open_orders",
+    "SELECT tenant_id, order_id FROM open_orders",
     "SELECT count(*) FROM (SELECT tenant_id FROM orders LIMIT 10) s WHERE tenant_id = %(t)s",
     # --- several shards, and concatenation would be wrong -----------------------------------------------------------
     "SELECT count(*) FROM orders",
