@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shardproxy.backend.pool import Pool
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.server import SocketOptions, tune
-from shardproxy.errors import LoginFailed, Unavailable
+from shardproxy.errors import LoginFailed, Refused, Unavailable
 from shardproxy.frontend.options import FrontendOptions
 from shardproxy.frontend.registry import Registry
 from shardproxy.session.local import PREFIX, changed_own
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shardproxy.frontend.connection import ClientConnection
 
 REMEMBERED = 500
+UTF8_NAMES = frozenset({"utf8", "unicode", "sqlascii"})
 
 
 class Gate:
@@ -112,7 +113,9 @@ class Gate:
         for name, value in startup.settings.items():
             if name.startswith(PREFIX):
                 own = changed_own(own, own, SettingChange(name, value, local=False, sql=""), self.shared)
-            elif name != "client_encoding":
+            elif name == "client_encoding":
+                _check_encoding(value)
+            else:
                 server = server.changed(name, set_statement(name, value), value)
         return own.with_server(server), await self._parameters(server)
 
@@ -142,6 +145,15 @@ class Gate:
     def forget_reports(self) -> None:
         """Servers may report something else from now on."""
         self._reported.clear()
+
+
+def _check_encoding(value: str) -> None:
+    """Texts are read as UTF-8. SQL_ASCII asks for bytes as they are, and they are UTF-8 on every server.
+
+    As in PostgreSQL, only the letters and digits of the name count.
+    """
+    if "".join(filter(str.isalnum, value.lower())) not in UTF8_NAMES:
+        raise Refused(f"client_encoding {value}", hint="Use client_encoding = 'UTF8'.")
 
 
 async def _reported_by(pool: Pool, server: ServerSettings) -> Mapping[str, str]:

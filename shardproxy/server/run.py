@@ -5,7 +5,9 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -71,18 +73,27 @@ async def _serve(path: Path, config: Config) -> int:
         loop.add_signal_handler(number, on_stop)
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(path, sidecar))
     try:
-        await sidecar.start()
-        await stop.wait()
-        log.info("draining")
-        drain = asyncio.create_task(sidecar.drain(sidecar.config.timeouts.drain))
-        rush = asyncio.create_task(hurry.wait())
-        await asyncio.wait((drain, rush), return_when=asyncio.FIRST_COMPLETED)
-        for task in (drain, rush):
-            task.cancel()
+        if await _unless(stop, sidecar.start()):
+            await stop.wait()
+            log.info("draining")
+            await _unless(hurry, sidecar.drain(sidecar.config.timeouts.drain))
     finally:
         await sidecar.stop()
     log.info("stopped")
     return 0
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do ``work`` until ``event``; whether it came to its end. Raises what it raises."""
+    task, waiter = asyncio.create_task(work), asyncio.create_task(event.wait())
+    await asyncio.wait((task, waiter), return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if task.done():
+        await task
+        return True
+    task.cancel()
+    await asyncio.wait((task,))
+    return False
 
 
 def _reload(path: Path, sidecar: Sidecar) -> None:

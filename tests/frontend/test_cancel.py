@@ -97,6 +97,24 @@ def test_a_cancel_between_queries_hits_neither(proxy: Proxy, cluster: Cluster) -
     rest.at_rest(proxy, cluster)
 
 
+def test_who_waits_for_a_server_connection_can_be_cancelled(cluster: Cluster) -> None:
+    sql = b"SELECT 1 FROM tenants WHERE tenant_id = 'hooli'"
+    with (
+        Proxy(cluster.config(pool={"size": 1})) as narrow,
+        WireClient(narrow.dsn()) as holder,
+        WireClient(narrow.dsn()) as waiter,
+    ):
+        holder.query(f"BEGIN; {sql.decode()}")
+        for _ in range(3):
+            waiter.send(query(sql))
+            rest.wait_until(lambda: rest.metric(narrow, "shardproxy_pool_waiting"), "it waits")
+            waiter.cancel()
+            assert sqlstates(waiter) == ["57014"]
+        holder.query("COMMIT")
+        assert waiter.query(sql.decode())[-2] == "CommandComplete SELECT 1"
+        rest.at_rest(narrow, cluster)
+
+
 def test_one_server_connection_and_many_cancels_hit_only_their_own(cluster: Cluster) -> None:
     """Every second client cancels some of its queries; the others must never notice."""
     clients, rounds = 12, 25

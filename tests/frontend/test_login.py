@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from shardproxy.errors import ShardproxyError
+from shardproxy.wire.client_messages import query
 from tests.support import rest
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
@@ -198,6 +199,14 @@ def test_a_tenant_and_a_read_policy_can_be_named_at_startup(proxy: Proxy, cluste
         assert connection.execute("SHOW shardproxy.tenant").fetchone() == ("hooli",)
 
 
+@pytest.mark.parametrize("encoding", ["UTF8", "'utf-8'", "unicode", "SQL_ASCII"])
+def test_clients_that_take_utf8_are_welcome(proxy: Proxy, encoding: str) -> None:
+    with WireClient(proxy.dsn(), settings={"client_encoding": encoding}) as client:
+        assert client.login.parameters["client_encoding"] == "UTF8"
+        client.send(query("SELECT 'Zoë'".encode()))
+        assert "Zoë".encode() in client.read("D")[-1][1]
+
+
 @pytest.mark.parametrize(
     ("settings", "sqlstate", "wording"),
     [
@@ -205,6 +214,7 @@ def test_a_tenant_and_a_read_policy_can_be_named_at_startup(proxy: Proxy, cluste
         ({"shardproxy.nothing": "1"}, "42704", "unrecognized configuration parameter"),
         ({"session_authorization": "postgres"}, "42704", "unrecognized configuration parameter"),
         ({"client_encoding": "SJIS"}, "22023", 'invalid value for parameter "client_encoding": "SJIS"'),
+        ({"client_encoding": "LATIN1"}, "0A000", "client_encoding LATIN1"),
         ({"replication": "database"}, "0A000", "replication connections are not accepted"),
     ],
     ids=str,

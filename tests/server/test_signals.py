@@ -2,13 +2,14 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
+from shardproxy.demo.postgres import Server
 from shardproxy.wire.client_messages import query
 from tests.support import rest
 from tests.support.cluster import Cluster
@@ -82,6 +83,27 @@ def test_a_second_sigterm_stops_at_once(mine: Proxy) -> None:
         assert ended(mine) == 0
         assert time.monotonic() - started < 5
         assert b"C57P01\0" in busy.next()[1]
+
+
+def test_it_can_be_stopped_while_it_waits_for_a_shard(
+    cluster: Cluster, new_server: Callable[..., Server]
+) -> None:
+    hangs = new_server(auth="trust")
+    config = cluster.config()
+    config["shards"][0]["primary"] = f"127.0.0.1:{hangs.port}"
+    proxy = Proxy(config)
+    hangs.pause()
+    try:
+        proxy.launch()
+        assert "listening on" not in proxy.log
+        assert rest.metric(proxy, "shardproxy_ready") == 0
+        proxy.signal(signal.SIGTERM)
+        assert ended(proxy) == 0
+        assert "Traceback" not in proxy.log
+    finally:
+        hangs.resume()
+        proxy.kill()
+        proxy.directory.cleanup()
 
 
 def test_sigint_ends_it_as_well(mine: Proxy) -> None:

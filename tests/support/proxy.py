@@ -41,6 +41,13 @@ class Proxy:
 
     def start(self) -> Self:
         """Start it, and return when it listens."""
+        self.launch()
+        match = self.wait_for_log(r"listening on [^\n]*?127\.0\.0\.1:(\d+)")
+        self.port = int(match[1])
+        return self
+
+    def launch(self) -> None:
+        """Start it, and return when it answers probes."""
         self.write_config()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -51,11 +58,8 @@ class Proxy:
                 stderr=log,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
-        match = self.wait_for_log(r"listening on [^\n]*?127\.0\.0\.1:(\d+)")
-        self.port = int(match[1])
         match = self.wait_for_log(r"http on 127\.0\.0\.1:(\d+)")
         self.http_port = int(match[1])
-        return self
 
     def write_config(self) -> None:
         """Write the configuration file again."""
