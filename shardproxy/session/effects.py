@@ -9,7 +9,8 @@ from shardproxy.backend.request import command
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.session.link import Link
-from shardproxy.session.settings import ServerSettings, Settings, resolved
+from shardproxy.session.settings import ServerSettings, Settings, resolved, set_statement
+from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, SettingChange, Statement
 from shardproxy.wire.server_messages import READY_IDLE, parameter_status
 
@@ -115,14 +116,16 @@ def change_setting(session: "Session", change: SettingChange, reported: Mapping[
         for name, value in reported.items():
             if name.lower() == change.name:
                 change = replace(change, value=value)
+        if change.name == "datestyle":  # SET may have changed one of its two parts
+            change = replace(change, sql=set_statement(change.name, change.value or ""))
     session.settings = _changed(session, session.settings, change)
     if not change.local:
         session.transaction.committed = _changed(session, session.transaction.committed, change)
 
 
-def restoring(session: "Session", statement: Statement) -> list[str]:
+def restoring(session: "Session", statement: Statement, *, alone: bool = True) -> list[str]:
     """What has to follow ``statement`` on a server, so that RESET brings back what the start-up packet
-    said.
+    said. ``alone``: no other statement is in its query.
     """
     initial = session.initial.server.changes
     change = statement.setting
@@ -131,7 +134,11 @@ def restoring(session: "Session", statement: Statement) -> list[str]:
     changes = (
         initial.values() if change.name == "all" else [initial[change.name]] if change.name in initial else []
     )
-    return [sql.replace("SET ", "SET LOCAL ", 1) if change.local else sql for sql, _ in changes]
+    if not change.local:
+        return [sql for sql, _ in changes]
+    if alone and session.transaction.block is Block.NONE:
+        return []  # it does nothing but warn
+    return [set_statement(change.name, value, local=True) for _, value in changes]
 
 
 def told(session: "Session", before: ServerSettings) -> bytes:

@@ -120,12 +120,8 @@ class Extended:
             link.connection.stream.promise(FailWith(reply))
             self.out.append(FAILING_MESSAGE)
             return
-        if session.transaction.block is Block.BEGUN:
-            session.transaction.block = Block.BROKEN
-        elif session.transaction.block is Block.NONE:
-            session.settings = session.transaction.before
         link.give_back()
-        session.client.write(reply)
+        session.client.write(reply + session.break_off())
 
     def answer_loss(self) -> bool:
         """The connection was lost and the client told; True if its request ends there, else at the Sync to
@@ -143,8 +139,6 @@ class Extended:
         name, text, oids = client_messages.parse_parse(body)
         if not name:
             self.statements.pop(name, None)
-        elif name in self.statements:
-            raise ShardproxyError(f'prepared statement "{name.decode()}" already exists', sqlstate="42P05")
         planned = session.shared.planner.extended(text, session.search_path)
         if len(planned.statements) != 1:
             raise ShardproxyError(
@@ -155,6 +149,10 @@ class Extended:
         session.check_allowed(statement)
         if name or not bound_next or prepared.needs_types:
             await self._learn(prepared)
+        if name in self.statements:
+            raise ShardproxyError(
+                f'prepared statement "{name.decode(errors="replace")}" already exists', sqlstate="42P05"
+            )
         self.statements[name] = prepared
         self._emit(server_messages.PARSE_COMPLETE)
 
@@ -224,13 +222,14 @@ class Extended:
         bind = client_messages.parse_bind(body)
         prepared = self._statement(bind.statement)
         statement = prepared.statement
+        count = prepared.parameter_count
+        if count is not None and count != len(bind.values):
+            raise _wrong_count(bind, count)
         session.check_allowed(statement)
         if bind.portal and bind.portal in self.portals:
             raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared)
         portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
-        if prepared.description is not None and len(bind.values) != len(prepared.description.oids):
-            raise _wrong_count(bind, prepared.description)
         request = Request(session, prepared.text, values)
         if request.explains:
             portal.local = True
@@ -478,13 +477,13 @@ class Extended:
 
     def forget(self) -> None:
         """DISCARD ALL."""
-        self.statements.clear()
+        self.deallocate(None)
         self.portals.clear()
 
     def deallocate(self, name: str | None) -> None:
-        """DEALLOCATE ``name``, or all (None)."""
+        """DEALLOCATE ``name``, or all (None) but the unnamed one."""
         if name is None:
-            self.statements.clear()
+            self.statements = {name: kept for name, kept in self.statements.items() if not name}
         elif self.statements.pop(name.encode(), None) is None:
             raise ShardproxyError(f'prepared statement "{name}" does not exist', sqlstate="26000")
 
@@ -497,10 +496,10 @@ def _no_portal(name: bytes) -> ShardproxyError:
     return ShardproxyError(f'portal "{name.decode(errors="replace")}" does not exist', sqlstate="34000")
 
 
-def _wrong_count(bind: Bind, description: Description) -> ShardproxyError:
+def _wrong_count(bind: Bind, count: int) -> ShardproxyError:
     return ShardproxyError(
         f"bind message supplies {len(bind.values)} parameters, but prepared statement "
-        f'"{bind.statement.decode(errors="replace")}" requires {len(description.oids)}',
+        f'"{bind.statement.decode(errors="replace")}" requires {count}',
         sqlstate="08P01",
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shardproxy.routing.parameters import NoValues, Values
 from shardproxy.routing.route import FanOut
-from shardproxy.sql.statement import Parameter, Statement
+from shardproxy.sql.statement import Kind, Parameter, Statement
 
 if TYPE_CHECKING:
     from shardproxy.session.request import Request
@@ -55,6 +55,13 @@ class Prepared:
                 ):
                     return True
         return False
+
+    @property
+    def parameter_count(self) -> int | None:
+        """How many values a Bind must have; None where only a server knows."""
+        if self.description is not None:
+            return len(self.description.oids)
+        return None if self.statement.kind is Kind.QUERY else 0
 
     def name_of(self, text: bytes) -> bytes:
         """The name on servers of ``text``, which was made of this statement's."""

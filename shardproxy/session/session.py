@@ -321,14 +321,18 @@ class Session:
         if self.on_server and self.transaction.block is Block.OPEN:
             self.link.fail_transaction(reply)
             return False
-        if self.transaction.block is Block.BEGUN:
-            self.transaction.block = Block.BROKEN
-        elif self.transaction.block is Block.NONE:
-            self.settings = self.transaction.before
         if not self.link.relaying:
             self.link.give_back()
-        self.client.write(reply + ready_for_query(self.status))
+        self.client.write(reply + self.break_off() + ready_for_query(self.status))
         return True
+
+    def break_off(self) -> bytes:
+        """The transaction, which no server has, has failed; returns what the client has to be told of its
+        settings.
+        """
+        before = self.settings.server
+        self.settings = self.transaction.broken()
+        return effects.told(self, before)
 
     def count_refusal(self, error: ShardproxyError) -> None:
         """Count what the client is told."""

@@ -20,7 +20,8 @@ from shardproxy.topology.keys import Key, KeyFamily
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
 
-_Changes = frozenset[tuple[str, tuple[str, str]]]
+_Change = tuple[str, tuple[str, str]]
+_Changes = frozenset[_Change] | tuple[_Change, ...]
 
 
 class ServerSettings:
@@ -39,7 +40,10 @@ class ServerSettings:
     @classmethod
     def of(cls, changes: Mapping[str, tuple[str, str]]) -> "ServerSettings":
         """The one object for these changes."""
-        key = frozenset(changes.items())
+        items = changes.items()
+        key = (
+            tuple(items) if "role" in changes else frozenset(items)
+        )  # what a role may set depends on the order
         known = cls._interned.get(key)
         if known is None:
             known = cls._interned[key] = cls(dict(changes))
@@ -73,13 +77,13 @@ class ServerSettings:
 NO_SETTINGS = ServerSettings.of({})
 
 
-def set_statement(name: str, value: str) -> str:
+def set_statement(name: str, value: str, *, local: bool = False) -> str:
     """SET of a start-up parameter, whose value is any text; ``standard_conforming_strings`` is always on."""
     if not SETTING_NAME.fullmatch(name):
         raise ShardproxyError(f'invalid configuration parameter name "{name}"', sqlstate="42602")
     if name == "search_path":  # a list: set_config reads it as one, SET with one literal would not
-        return f"SELECT pg_catalog.set_config('search_path', {quote_literal(value)}, false)"
-    return f"SET {name} = {quote_literal(value)}"
+        return f"SELECT pg_catalog.set_config('search_path', {quote_literal(value)}, {str(local).lower()})"
+    return f"SET {'LOCAL ' if local else ''}{name} = {quote_literal(value)}"
 
 
 def resolved(change: SettingChange, values: Values) -> SettingChange:

@@ -85,10 +85,10 @@ class Simple:
             effects.expect(session, statement, request.values)
         closing: Sequence[str] = ()
         for i, statement in enumerate(statements, 1):
-            closing = effects.restoring(session, statement)
+            closing = effects.restoring(session, statement, alone=len(statements) == 1)
             if closing and i < len(statements):
                 raise Refused(
-                    f"{statement.tag} before other statements of a query, where the session began with settings",
+                    f"{statement.tag} before other statements, where the session began with settings",
                     hint="Send it last, or as a query of its own.",
                 )
         opening, session.transaction.opening = session.transaction.opening, []
@@ -139,12 +139,12 @@ class Simple:
         session.check_allowed(rest[0])
         for statement in rest:
             session.check_known(statement)
-            if self._is_own_setting(statement) or statement.kind in NEEDS_CARE:
-                if any(other.kind in ROUTED for other in rest):
-                    raise Refused(
-                        f"{statement.tag} of the proxy between other statements of one query",
-                        hint="Send it first, or as a query of its own.",
-                    )
+            alone = self._is_own_setting(statement) or statement.kind in NEEDS_CARE
+            if alone and any(other.kind in ROUTED for other in rest):
+                raise Refused(
+                    f"{statement.tag} of the proxy between other statements of one query",
+                    hint="Send it first, or as a query of its own.",
+                )
         if self._needs_no_server(rest):
             return await self._one_by_one(request, rest)
         route = self._common_route(request, rest)

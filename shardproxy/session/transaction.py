@@ -77,6 +77,12 @@ class Transaction:
         self.start(settings)
         return settings
 
+    def broken(self) -> Settings:
+        """An error of ours that no server has to be told of; returns the settings that are in force."""
+        if self.block is Block.BEGUN:
+            self.block = Block.BROKEN
+        return self.savepoints[-1].settings if self.savepoints else self.before
+
     def savepoint(self, name: str, settings: Settings) -> None:
         """SAVEPOINT."""
         self.savepoints.append(Savepoint(name, settings, self.committed))

@@ -87,8 +87,8 @@ class ReplyStream:
     ReadyForQuery was consumed (else 0), and the lists and fields below what else happened. The caller
     empties them. ``prefix`` is the number of characters that we put before a client's statement: positions
     in errors are moved back by it; -1 removes them. ``completed`` counts the statements of the client that
-    have ended well; the caller resets it. ``tags``: in a simple query, CommandCompletes after so many are
-    ours; -1: none is.
+    have ended well; the caller resets it. ``tags``: in a simple query, what comes after so many
+    statements is ours; -1: nothing is.
     """
 
     def __init__(self) -> None:
@@ -235,7 +235,7 @@ class ReplyStream:
         code = head & KIND
         if code != QUERY and code != EXECUTE:
             raise violation("unexpected row from the server")
-        return (head & DROP) != 0
+        return (head & DROP) != 0 or (self.tags >= 0 and self.completed >= self.tags)
 
     def _pay(self, kind: int, data: bytes, at: int, end: int, run: int) -> bool:
         """Match one whole message with the queue. True: it is part of the run that is handed on."""
@@ -320,10 +320,14 @@ class ReplyStream:
                 owed[0] = head - SKIP_TAG
                 return False
             elif kind == 0x43 or kind == 0x49:
+                ours = self.tags >= 0 and self.completed >= self.tags
                 self.completed += 1
-                if self.completed > self.tags >= 0:
+                if ours:
                     return False
-            elif kind != 0x54 and kind != 0x48 and kind != 0x63:  # RowDescription, CopyOutResponse, CopyDone
+            elif kind == 0x54:
+                if self.tags >= 0 and self.completed >= self.tags:
+                    return False
+            elif kind != 0x48 and kind != 0x63:  # CopyOutResponse, CopyDone
                 raise violation(f"unexpected message {chr(kind)!r} from the server during a query")
         elif code == DESCRIBE_STATEMENT:
             if kind == 0x74:  # ParameterDescription; RowDescription or NoData follows
