@@ -256,15 +256,14 @@ class Extended:
         text, rewritten = request.server_text([statement])
         name = prepared.name_of(text) if rewritten else prepared.name
         if isinstance(found, FanOut):
-            portal.fan_out, portal.bind = (
-                found,
-                client_messages.rename_statement(body, name),
-            )
+            nameless = body[body.index(0) :]  # as the shards' own portals are
+            portal.fan_out, portal.bind = found, client_messages.rename_statement(nameless, name)
             portal.name, portal.text, portal.result_formats = name, text, result_formats
             if session.link.in_group:
                 raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
             return
         connection = await session.link.take(found)
+        await session.link.open_block()
         effects.settings_of(statement, request.values)
         if statement.pins is not None:
             session.pin(statement.pins)

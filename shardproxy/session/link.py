@@ -152,6 +152,19 @@ class Link:
             hint="Send Sync between statements of different tenants.",
         )
 
+    async def open_block(self) -> None:
+        """Open the block ahead of its first statement where it has settings of its own, so that the server
+        reports when they go.
+        """
+        connection, transaction = self.connection, self.session.transaction
+        if (
+            connection is not None
+            and transaction.block is Block.BEGUN
+            and transaction.before.server is not self.session.settings.server
+        ):
+            await command(connection, ";".join(transaction.opening).encode())
+            transaction.opened(failed=False)
+
     # --- sending --------------------------------------------------------------------------------------------
 
     def send_query(

@@ -79,6 +79,7 @@ class Simple:
         session = self.session
         text, rewritten = request.server_text(statements)
         await session.link.take(route)
+        await session.link.open_block()
         for statement in statements:
             if statement.pins is not None:
                 session.pin(statement.pins)
