@@ -118,9 +118,9 @@ class Session:
             elif self.transaction.block is Block.NONE and not link.in_group:
                 self.transaction.start(self.settings)
             if kind == QUERY:
-                if link.in_group:
+                if link.connection is not None and link.in_group and link.connection.stream.owed:
                     self.fatal(ProtocolViolation("simple query inside a pipeline; Sync has to come first"))
-                else:
+                else:  # drivers flush, read, and go on with a query in place of Sync; it ends the pipeline
                     self._work(self.simple.run(body))
             elif kind == TERMINATE:
                 pass
@@ -318,7 +318,7 @@ class Session:
         self.count_refusal(error)
         reply = self.error_reply(error)
         self.link.forget_closed()
-        if self.on_server and self.transaction.block is Block.OPEN:
+        if self.link.in_group or (self.on_server and self.transaction.block is Block.OPEN):
             self.link.fail_transaction(reply)
             return False
         if not self.link.relaying:

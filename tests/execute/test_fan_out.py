@@ -135,6 +135,13 @@ def test_a_portal_stops_at_its_limit_and_says_so(proxy: Proxy, limit: int) -> No
     assert lines[-2] == end
 
 
+def test_a_portal_may_have_a_name(proxy: Proxy) -> None:
+    script = parse(b"s", b"SELECT tenant_id FROM tenants") + bind(b"C_1", b"s") + describe(b"P", b"C_1")
+    with WireClient(proxy.dsn()) as client:
+        lines = client.play(script + execute(b"C_1", 1000) + SYNC)
+    assert lines[-2] == f"CommandComplete SELECT {len(sample.tenants())}"
+
+
 def test_every_shard_reads_under_the_sessions_settings(proxy: Proxy, cluster: Cluster) -> None:
     sql = "SELECT tenant_id, order_id, placed_at::text, total::text FROM orders"
     results = []

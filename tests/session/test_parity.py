@@ -150,7 +150,49 @@ def test_function_calls_of_the_protocol_are_refused(proxy: Proxy) -> None:
         ]
 
 
-def test_a_query_in_an_unfinished_pipeline_ends_the_session(proxy: Proxy) -> None:
+CODES = "SELECT code FROM coupons WHERE tenant_id = 'hooli'"
+PIPELINE = Step(ext(f"{CODES} ORDER BY 1") + FLUSH, "C")
+
+
+@pytest.mark.parametrize("block", [(), (q("BEGIN"),)], ids=["alone", "in a block"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 2",
+        CODES,
+        "SELECT nope",
+        "COMMIT",
+        "SET work_mem = '5MB'",
+        "SHOW work_mem",
+        "SELECT 1; SELECT 2",
+    ],
+)
+def test_a_query_may_end_a_pipeline_whose_replies_have_come(
+    cluster: Cluster, proxy: Proxy, block: tuple[bytes, ...], query: str
+) -> None:
+    seen = []
+    for dsn in (proxy.dsn(), cluster.dsn(cluster.owner("hooli"))):
+        with WireClient(dsn) as client:
+            seen.append(client.play(*block, PIPELINE, q(query), q("ROLLBACK"), q("SELECT 'the end'")))
+    assert seen[0] == seen[1]
+
+
+def test_a_refused_query_fails_the_pipeline_that_it_ends(proxy: Proxy, restore: psycopg.Connection) -> None:
+    insert = Step(ext("INSERT INTO coupons VALUES ('hooli', 'undone', 1)") + FLUSH, "C")
+    count = "SELECT count(*) FROM coupons WHERE tenant_id = 'hooli' AND code = 'undone'"
     with WireClient(proxy.dsn()) as client:
-        seen = client.play(Step(ext("SELECT 1") + FLUSH, "C"), Step(q("SELECT 2"), "Z"))
+        seen = client.play(insert, q("DELETE FROM orders"), q(count))
+    assert seen[-6].startswith("ErrorResponse V='ERROR' C='0A000'")
+    assert seen[-5:] == [
+        IDLE,
+        "RowDescription count:20/8/-1",
+        "DataRow '0'",
+        "CommandComplete SELECT 1",
+        IDLE,
+    ]
+
+
+def test_a_query_before_the_replies_of_a_pipeline_ends_the_session(proxy: Proxy) -> None:
+    with WireClient(proxy.dsn()) as client:
+        seen = client.play(Step(ext("SELECT pg_sleep(0.1)") + FLUSH + q("SELECT 2"), "Z"))
         assert seen[-2:] == [violation("simple query inside a pipeline; Sync has to come first"), CLOSED]
