@@ -6,8 +6,10 @@ than the request. Until its first real wait the coroutine runs inside the caller
 """
 
 import asyncio
+import inspect
 import types
 from collections.abc import Coroutine, Generator
+from contextlib import suppress
 from typing import Any
 
 
@@ -42,4 +44,19 @@ def start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         waited_for = coroutine.send(None)
     except StopIteration:
         return None
-    return asyncio.get_running_loop().create_task(_as_coroutine(coroutine, waited_for))
+    task = asyncio.get_running_loop().create_task(_as_coroutine(coroutine, waited_for))
+    task.add_done_callback(lambda _: _cancel(coroutine, waited_for))
+    return task
+
+
+def _cancel(coroutine: Coroutine[Any, Any, None], waited_for: Any) -> None:
+    """A task that was cancelled before its first step has not told ``coroutine``: what it waits for would
+    come to nobody.
+    """
+    if inspect.getcoroutinestate(coroutine) != inspect.CORO_SUSPENDED:
+        return
+    if waited_for is not None:
+        waited_for.cancel()
+    with suppress(asyncio.CancelledError, StopIteration):
+        coroutine.throw(asyncio.CancelledError())
+    coroutine.close()

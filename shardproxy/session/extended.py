@@ -14,7 +14,7 @@ from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import BindValues
 from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local
+from shardproxy.session import effects, local, names
 from shardproxy.session.link import FAILING_MESSAGE
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request
@@ -139,14 +139,10 @@ class Extended:
         name, text, oids = client_messages.parse_parse(body)
         if not name:
             self.statements.pop(name, None)
-        planned = session.shared.planner.extended(text, session.search_path)
-        if len(planned.statements) != 1:
-            raise ShardproxyError(
-                "cannot insert multiple commands into a prepared statement", sqlstate="42601"
-            )
-        statement = planned.statements[0]
-        prepared = Prepared(text, oids, statement)
+        prepared = Prepared(text, oids)
+        statement = self._plan(prepared)
         session.check_allowed(statement)
+        self._check_names(statement)
         if name or not bound_next or prepared.needs_types:
             await self._learn(prepared)
         if name in self.statements:
@@ -155,6 +151,23 @@ class Extended:
             )
         self.statements[name] = prepared
         self._emit(server_messages.PARSE_COMPLETE)
+
+    def _plan(self, prepared: Prepared) -> Statement:
+        """The plan under the schema and the search_path that hold now."""
+        session = self.session
+        planner, search_path = session.shared.planner, session.search_path
+        if prepared.planner is not planner or prepared.search_path != search_path:
+            planned = planner.extended(prepared.text, search_path)
+            if len(planned.statements) != 1:
+                raise ShardproxyError(
+                    "cannot insert multiple commands into a prepared statement", sqlstate="42601"
+                )
+            prepared.take(planned.statements[0], planner, search_path)
+        return prepared.statement
+
+    def _check_names(self, statement: Statement) -> None:
+        if self.session.names_move and statement.kind in names.ROUTED:
+            raise names.behind("SET or ROLLBACK in the same pipeline", hint="Send Sync before it.")
 
     async def _learn(self, prepared: Prepared) -> Description:
         """What a server says of the statement; asked once for all sessions."""
@@ -221,7 +234,11 @@ class Extended:
         session = self.session
         bind = client_messages.parse_bind(body)
         prepared = self._statement(bind.statement)
-        statement = prepared.statement
+        learned = prepared.description is not None
+        statement = self._plan(prepared)
+        self._check_names(statement)
+        if prepared.description is None and (learned or prepared.needs_types):
+            await self._learn(prepared)
         count = prepared.parameter_count
         if count is not None and count != len(bind.values):
             raise _wrong_count(bind, count)
@@ -316,6 +333,7 @@ class Extended:
         kind, name = client_messages.parse_describe(body)
         if kind == b"S":
             prepared = self._statement(name)
+            self._plan(prepared)
             description = await self._learn(prepared)
             row = EXPLAIN_ROW if "shardproxy.explain" in leading_settings(prepared.text) else description.row
             self._emit(description.parameters + row)

@@ -77,8 +77,11 @@ class Link:
             return self.connection
         self.anywhere = not isinstance(route, OneShard)
         if isinstance(route, OneShard):
-            return await self._take_from(route.shard, route.role)
-        return await self._take_from_any(route.role)
+            connection = await self._take_from(route.shard, route.role)
+        else:
+            connection = await self._take_from_any(route.role)
+        self.session.raise_loss()
+        return connection
 
     async def _take_from_any(self, role: Role) -> ServerConnection:
         """From the designated shard, or another one while that is away."""

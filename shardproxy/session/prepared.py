@@ -7,14 +7,18 @@ derived from them, whichever client prepared it; so a server connection holds ea
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shardproxy.routing.parameters import NoValues, Values
 from shardproxy.routing.route import FanOut
-from shardproxy.sql.statement import Kind, Parameter, Statement
+from shardproxy.sql.planner import Planner
+from shardproxy.sql.statement import Kind, Parameter, Reach, Statement
 
 if TYPE_CHECKING:
     from shardproxy.session.request import Request
+
+
+NOT_PLANNED: Final = Statement(Kind.EMPTY, "", Reach.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +33,25 @@ class Description:
 class Prepared:
     """One prepared statement of one client.
 
-    ``text`` is what the client wrote, ``oids`` the parameter types it gave. ``description`` is None until
-    a server was asked.
+    ``text`` is what the client wrote, ``oids`` the parameter types it gave. ``statement`` is its plan by
+    ``planner`` under ``search_path``. ``description`` is None until a server was asked.
     """
 
-    __slots__ = ("description", "name", "oids", "statement", "text")
+    __slots__ = ("description", "name", "oids", "planner", "search_path", "statement", "text")
 
-    def __init__(self, text: bytes, oids: tuple[int, ...], statement: Statement) -> None:
+    def __init__(self, text: bytes, oids: tuple[int, ...]) -> None:
         self.text = text
         self.oids = oids
-        self.statement = statement
+        self.statement = NOT_PLANNED
+        self.planner: Planner | None = None
+        self.search_path: tuple[str, ...] = ()
         self.name = server_name(text, oids)
         self.description: Description | None = None
+
+    def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
+        """A plan in place of the one before, with which the server's description goes."""
+        self.statement, self.planner, self.search_path = statement, planner, search_path
+        self.description = None
 
     @property
     def needs_types(self) -> bool:

@@ -24,7 +24,8 @@ from shardproxy.session import effects
 from shardproxy.session.eager import start
 from shardproxy.session.extended import Extended
 from shardproxy.session.link import Link
-from shardproxy.session.settings import ServerSettings, Settings, parse_search_path
+from shardproxy.session.names import expanded
+from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
 from shardproxy.session.transaction import Block, Transaction, aborted
@@ -72,6 +73,7 @@ class Session:
         self.simple = Simple(self)
         self.extended = Extended(self)
         self.effects: list[effects.Effect | None] = []
+        self.names_move = False
         self.ending = False
         self.inbox: deque[tuple[int, bytes]] = deque()
         self.inbox_bytes = 0
@@ -83,6 +85,7 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._relay_end: asyncio.Future[bool] | None = None
         self._lost: ShardproxyError | None = None
+        self._cancelled = False
         self.learning: asyncio.Future[None] | None = None
 
     # --- requests come in -----------------------------------------------------------------------------------
@@ -156,6 +159,7 @@ class Session:
 
     def _work(self, request: "Coroutine[Any, Any, bool]") -> None:
         self.busy = True
+        self._cancelled = False
         self._task = task = start(self._run(request))
         if task is not None:
             task.add_done_callback(self._worked)
@@ -213,8 +217,9 @@ class Session:
     @property
     def search_path(self) -> tuple[str, ...]:
         """The schemas in which names are looked up."""
-        value = self.settings.server.value("search_path")
-        return self.shared.search_path if value is None else parse_search_path(value)
+        value, role = self.settings.server.value("search_path"), self.settings.server.value("role")
+        user = self.shared.server_user if role in (None, "none") else role
+        return expanded(self.shared.search_path if value is None else value, user or "")
 
     @property
     def in_block(self) -> bool:
@@ -294,6 +299,7 @@ class Session:
         connection = self.link.connection
         assert connection is not None
         self.effects.clear()
+        self.names_move = False
         self.ending = False
         if status == READY_IDLE:
             self.settings = self.transaction.end(committed=not failed)
@@ -352,6 +358,7 @@ class Session:
         in_block = self.transaction.block is not Block.NONE
         was_ending, self.ending = self.ending, False
         self.effects.clear()
+        self.names_move = False
         self.extended.portals.clear()
         if mid_message:
             self.close()
@@ -378,10 +385,14 @@ class Session:
             )
 
     def raise_loss(self) -> None:
-        """Raise the loss of the connection that happened while the request waited for something else."""
+        """Raise what happened while the request waited for something else: its connection was lost, or it
+        was cancelled.
+        """
         lost, self._lost = self._lost, None
         if lost is not None:
             raise lost
+        if self._cancelled:
+            raise canceled()
 
     def _answer_loss(self, error: ShardproxyError) -> None:
         reply = error_response(error)
@@ -438,17 +449,18 @@ class Session:
         Returns once the cancel can hit nothing that the session runs later.
         """
         link = self.link
-        if link.waiting is not None and not link.waiting.done():
-            link.waiting.set_exception(
-                ShardproxyError("canceling statement due to user request", sqlstate="57014")
-            )
-            return True
         if self.simple.fan_out is not None:
             await self.simple.fan_out.cancel()
             return True
-        if link.connection is not None and link.pool is not None and (link.relaying or link.in_group):
+        if not (self.busy or link.in_group):
+            return False
+        if not link.relaying and not link.in_group:  # it is being understood: see raise_loss
+            self._cancelled = True
+        if link.waiting is not None and not link.waiting.done():
+            link.waiting.set_exception(canceled())
+        elif link.connection is not None and link.pool is not None:
             return await link.pool.cancel(link.connection)
-        return False
+        return True
 
     def client_is_slow(self) -> None:
         """The client does not take bytes as fast as they come: hold the servers back, begin nothing new."""
@@ -494,3 +506,8 @@ class Session:
             self._task.cancel()
         self.client.close()
         self.on_closed()
+
+
+def canceled() -> ShardproxyError:
+    """What PostgreSQL says to a statement that was cancelled."""
+    return ShardproxyError("canceling statement due to user request", sqlstate="57014")

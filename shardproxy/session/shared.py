@@ -51,8 +51,8 @@ class Client(Protocol):
 
 @dataclass(slots=True)
 class Shared:
-    """See the module. ``search_path`` is the servers' default for our login. ``schema_changed`` asks for
-    the schema to be read again.
+    """See the module. ``search_path`` is the servers' default for our login, which is ``server_user``.
+    ``schema_changed`` asks for the schema to be read again.
     """
 
     options: SessionOptions
@@ -64,12 +64,13 @@ class Shared:
     descriptions: Descriptions
     search_path: tuple[str, ...]
     schema_changed: Callable[[], None]
+    server_user: str = ""
     draining: bool = False
     is_ready: bool = True
 
     def is_of_tenant_group(self, statement: Statement) -> bool:
-        """Whether ``statement`` reads or writes a table that the tenant of a session has rows of, or runs code
-        that may.
+        """Whether ``statement`` concerns a table that the tenant of a session has rows of, or runs code that
+        may.
         """
         if statement.reach is Reach.UNBOUND:
             return True

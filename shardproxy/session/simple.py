@@ -11,7 +11,7 @@ from shardproxy.errors import Refused
 from shardproxy.execute.fan_out import FanOutRun
 from shardproxy.routing.parameters import LiteralValues
 from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route
-from shardproxy.session import effects, local
+from shardproxy.session import effects, local, names
 from shardproxy.session.request import Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, Statement
@@ -138,6 +138,7 @@ class Simple:
         if len(rest) == 1:
             return await self._one(request, rest[0])
         session.check_allowed(rest[0])
+        names.check_fixed(session, rest)
         for statement in rest:
             session.check_known(statement)
             alone = self._is_own_setting(statement) or statement.kind in NEEDS_CARE
