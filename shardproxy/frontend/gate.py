@@ -11,6 +11,7 @@ from shardproxy.backend.server import SocketOptions, tune
 from shardproxy.errors import LoginFailed, Refused, Unavailable
 from shardproxy.frontend.options import FrontendOptions
 from shardproxy.frontend.registry import Registry
+from shardproxy.session.effects import check_setting
 from shardproxy.session.local import PREFIX, changed_own
 from shardproxy.session.settings import NO_SETTINGS, ServerSettings, Settings, set_statement
 from shardproxy.session.shared import Shared
@@ -116,6 +117,7 @@ class Gate:
             elif name == "client_encoding":
                 _check_encoding(value)
             else:
+                check_setting(SettingChange(name, value, local=False, sql=""))
                 server = server.changed(name, set_statement(name, value), value)
         return own.with_server(server), await self._parameters(server)
 

@@ -137,8 +137,8 @@ class Sidecar:
         shared = self.shared
         self._plan_with(known.schema, shared.shard_map.tables)
         login = assemble.shard_specs(self.config)[shared.shard_map.designated].primary.login
-        names = parse_search_path(known.search_path)
-        shared.search_path = tuple(login.user if name == "$user" else name for name in names)
+        shared.search_path = parse_search_path(known.search_path)
+        shared.server_user = login.user
         shared.descriptions.clear()
         if not shared.is_ready:
             shared.is_ready = True

@@ -1,0 +1,66 @@
+"""What names mean to a session: its search_path and role decide, and a statement is planned under them.
+
+A plan made before a change must not run behind it. So what follows a change in the same request, before any
+server has said that it happened, is refused.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from shardproxy.errors import Refused
+from shardproxy.session.settings import Settings, parse_search_path
+from shardproxy.sql.statement import Kind, Statement
+
+if TYPE_CHECKING:
+    from shardproxy.session.session import Session
+
+DECIDING: Final = frozenset({"search_path", "role", "session_authorization", "all"})
+"""The settings on which it depends which table a name means."""
+
+ROUTED: Final = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
+
+
+@lru_cache(maxsize=256)
+def expanded(search_path: str | tuple[str, ...], user: str) -> tuple[str, ...]:
+    """The schemas that a search_path names for ``user``, for whom ``"$user"`` stands."""
+    names = parse_search_path(search_path) if isinstance(search_path, str) else search_path
+    return tuple(user if name == "$user" else name for name in names)
+
+
+def may_move(session: "Session", statement: Statement) -> bool:
+    """Whether names may mean something else behind ``statement``."""
+    if statement.setting is not None:
+        return statement.setting.name in DECIDING
+    if statement.set_config:
+        return any(change.name in DECIDING for change in statement.set_config)
+    if statement.kind in ROUTED:
+        return False
+    transaction, now = session.transaction, _deciding(session.settings)
+    match statement.kind:
+        case Kind.COMMIT:
+            return now not in (_deciding(transaction.committed), _deciding(transaction.before))
+        case Kind.ROLLBACK:
+            return now != _deciding(transaction.before)
+        case Kind.ROLLBACK_TO:
+            return any(now != _deciding(savepoint.settings) for savepoint in transaction.savepoints)
+    return False
+
+
+def check_fixed(session: "Session", statements: Sequence[Statement]) -> None:
+    """Refuse statements of one query when some of them name tables behind one that moves names."""
+    mover: Statement | None = None
+    for statement in statements:
+        if mover is not None and statement.kind in ROUTED:
+            raise behind(f"{mover.tag} in the same query", hint="Send it as a query of its own.")
+        if mover is None and may_move(session, statement):
+            mover = statement
+
+
+def behind(what: str, *, hint: str) -> Refused:
+    """The refusal of a statement whose names may mean something else than when it was planned."""
+    return Refused(f"a statement behind {what}, after which names may mean other tables", hint=hint)
+
+
+def _deciding(settings: Settings) -> tuple[str | None, str | None]:
+    return settings.server.value("search_path"), settings.server.value("role")
