@@ -8,7 +8,7 @@ from random import Random
 import psycopg
 import pytest
 
-from shardproxy.wire.client_messages import cancel_request, query
+from shardproxy.wire.client_messages import SYNC, bind, cancel_request, describe, execute, parse, query
 from shardproxy.wire.server_messages import parse_error
 from tests.support import rest
 from tests.support.cluster import Cluster
@@ -113,6 +113,19 @@ def test_who_waits_for_a_server_connection_can_be_cancelled(cluster: Cluster) ->
         holder.query("COMMIT")
         assert waiter.query(sql.decode())[-2] == "CommandComplete SELECT 1"
         rest.at_rest(narrow, cluster)
+
+
+def test_a_statement_that_is_being_described_can_be_cancelled(proxy: Proxy, cluster: Cluster) -> None:
+    """A server describes it first; it waits there for a lock before the client's own messages are sent."""
+    sql = b"SELECT count(*) AS described FROM orders WHERE tenant_id = $1"
+    bound = bind(b"", b"s", values=(b"hooli",)) + execute()
+    with rest.locked(cluster, 0), WireClient(proxy.dsn()) as client:
+        client.send(parse(b"s", sql) + describe(b"S", b"s") + bound + SYNC)
+        rest.wait_until_blocked(cluster, 0)
+        client.cancel()
+        assert sqlstates(client) == ["57014"]
+        assert client.query("SELECT 1")[-2] == "CommandComplete SELECT 1", "and no other"
+        rest.at_rest(proxy, cluster)
 
 
 def test_one_server_connection_and_many_cancels_hit_only_their_own(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
+from statistics import median
 from typing import Any
 
 import asyncpg
@@ -105,7 +106,8 @@ class Asyncpg(Client):
     connection: asyncpg.Connection
     SQL = OWN.format("$1::int", "$2::int") + ", count(*) AS orders, max(tenant_id) AS tenant FROM orders"
     READ = f"{SQL} WHERE tenant_id = $3"
-    SLEEP = OWN.format("$1::int", "$2::int") + ", pg_sleep(30)"
+    SLEEP = OWN.format("$1::int", "$2::int") + ", pg_sleep(3)"
+    """Its driver cancels once, which hits nothing where the server has not begun yet."""
 
     async def connect(self) -> None:
         self.connection = await asyncpg.connect(
@@ -290,7 +292,9 @@ def test_nobody_sees_an_answer_an_error_or_a_setting_of_somebody_else(cluster: C
             assert "internal error" not in proxy.log
             assert "Traceback" not in proxy.log
         assert min(ledger.turns[kind] for kind in ledger.turns) > 10, ledger.turns
-        assert min(len(pids) for pids in ledger.pids.values()) >= 3, "each met several server connections"
+        met = [len(pids) for pids in ledger.pids.values()]
+        assert min(met) >= 2, "nobody kept one server connection"
+        assert median(met) >= 5, "most met several"
         found = set()
         for shard in range(3):
             with rest.superuser(cluster.dsn(shard, superuser=True)) as run:
