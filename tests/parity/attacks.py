@@ -68,7 +68,7 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
     (
         _MINE,
         "SELECT count(*) FROM mine",
-        "SELECT count(*) FROM mine JOIN orders USING (tenant_id, order_id) WHERE tenant_id = 'acme'",
+        "SELECT count(*) FROM mine m JOIN orders o USING (tenant_id, order_id) WHERE o.tenant_id = 'acme'",
         "TRUNCATE mine",
         "SELECT count(*) FROM mine",
         "DROP TABLE mine",
@@ -148,26 +148,26 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
     ),
     (
         "BEGIN",
-        "INSERT INTO coupons VALUES ('acme', 'X', 1), ('acme', 'WELCOME1', 2) ON CONFLICT (tenant_id, code)"
+        "INSERT INTO public.coupons VALUES ('acme', 'X', 1), ('acme', 'WELCOME1', 2) ON CONFLICT (tenant_id, code)"
         " DO UPDATE SET percent = (SELECT count(*) FROM orders o WHERE o.tenant_id = excluded.tenant_id)"
         " RETURNING percent, (SELECT count(*) FROM orders o WHERE o.tenant_id = coupons.tenant_id)",
         "ROLLBACK",
     ),
     (
         "BEGIN",
-        "INSERT INTO coupons SELECT tenant_id, 'O' || order_id, 1 FROM orders WHERE tenant_id = 'globex'"
+        "INSERT INTO public.coupons SELECT tenant_id, 'O' || order_id, 1 FROM orders WHERE tenant_id = 'globex'"
         " RETURNING code",
         "ROLLBACK",
     ),
     (
         "BEGIN",
-        "MERGE INTO coupons c USING customers k ON c.tenant_id = k.tenant_id AND k.tenant_id = 'acme' AND"
+        "MERGE INTO public.coupons c USING customers k ON c.tenant_id = k.tenant_id AND k.tenant_id = 'acme' AND"
         " c.tenant_id = 'acme' AND k.customer_id = 1 WHEN MATCHED THEN UPDATE SET percent = 9",
         "ROLLBACK",
     ),
     (
         "BEGIN",
-        "DELETE FROM order_events WHERE tenant_id = 'nobody'",
+        "DELETE FROM order_events WHERE tenant_id = 'acme' AND order_id = -1",
         "UPDATE orders SET (note, version) = ('x', version)"
         " WHERE tenant_id = 'acme' AND order_id = 1 RETURNING note",
         "ROLLBACK",
@@ -198,7 +198,7 @@ REFUSED: tuple[tuple[str, ...], ...] = (
     ("SET search_path = public, attack", "SELECT order_id <+> 1 FROM orders WHERE tenant_id = 'acme'"),
     ("SELECT currency FROM attack.calling",),
     ("SELECT 1 FROM currencies WHERE attack.count_orders() > 0",),
-    ("INSERT INTO coupons VALUES ('acme', 'N', attack.count_orders())",),
+    ("INSERT INTO public.coupons VALUES ('acme', 'N', attack.count_orders())",),
     ("UPDATE orders SET note = attack.count_orders() WHERE tenant_id = 'acme'",),
     ("CALL attack.act()",),
     ("SELECT attack.summed(order_id) FROM orders",),
@@ -311,22 +311,22 @@ REFUSED: tuple[tuple[str, ...], ...] = (
         " tenants o ON o.tenant_id = 'acme' WHERE n < 2) SELECT count(*) FROM r WHERE t = 'acme'",
     ),
     (
-        "MERGE INTO coupons c USING (VALUES ('acme', 'X'), ('globex', 'Y')) v (t, code) ON c.tenant_id = 'acme' AND"
+        "MERGE INTO public.coupons c USING (VALUES ('acme', 'X'), ('globex', 'Y')) v (t, code) ON c.tenant_id = 'acme' AND"
         " c.code = v.code WHEN NOT MATCHED THEN INSERT VALUES (v.t, v.code, 1)",
     ),
-    ("INSERT INTO coupons SELECT 'globex', code, 1 FROM coupons WHERE tenant_id = 'acme'",),
-    ("INSERT INTO coupons VALUES ('acme', 'A', 1), ('globex', 'B', 2)",),
-    ("INSERT INTO coupons (code, percent) VALUES ('A', 1)",),
+    ("INSERT INTO public.coupons SELECT 'globex', code, 1 FROM public.coupons WHERE tenant_id = 'acme'",),
+    ("INSERT INTO public.coupons VALUES ('acme', 'A', 1), ('globex', 'B', 2)",),
+    ("INSERT INTO public.coupons (code, percent) VALUES ('A', 1)",),
     (
-        "INSERT INTO coupons VALUES ('acme', 'WELCOME1', 1) ON CONFLICT (tenant_id, code) DO UPDATE SET tenant_id = 'globex'",
+        "INSERT INTO public.coupons VALUES ('acme', 'WELCOME1', 1) ON CONFLICT (tenant_id, code) DO UPDATE SET tenant_id = 'globex'",
     ),
     (
-        "INSERT INTO coupons VALUES ('acme', 'WELCOME1', 1) ON CONFLICT (tenant_id, code) DO UPDATE SET percent ="
+        "INSERT INTO public.coupons VALUES ('acme', 'WELCOME1', 1) ON CONFLICT (tenant_id, code) DO UPDATE SET percent ="
         " (SELECT count(*) FROM orders)",
     ),
     ("UPDATE orders SET (tenant_id, note) = ('globex', 'x') WHERE tenant_id = 'acme'",),
-    ("MERGE INTO coupons c USING tenants x ON c.tenant_id = x.tenant_id WHEN MATCHED THEN DELETE",),
-    ("DELETE FROM coupons c USING tenants x WHERE x.tenant_id = 'acme' AND c.code = x.name",),
+    ("MERGE INTO public.coupons c USING tenants x ON c.tenant_id = x.tenant_id WHEN MATCHED THEN DELETE",),
+    ("DELETE FROM public.coupons c USING tenants x WHERE x.tenant_id = 'acme' AND c.code = x.name",),
     # --- every definition, whatever it is about -----------------------------------------------------------------------
     *(
         (sql,)
