@@ -191,7 +191,7 @@ def test_a_pool_that_cannot_grow_serves_the_queue_with_what_it_has(server: Serve
             first = await pool.acquire()
             places = [pool.request() for _ in range(20)]
             served = asyncio.ensure_future(pool.claim(places[0]))
-            await until(lambda: pool.counters.connect_failures > 0)
+            await until(lambda: pool.counters.connect_failures > 0 and not pool.connecting)
             pool.request()
             assert not pool.connecting, "a server that has no room is asked again and again"
             pool.release(first)
