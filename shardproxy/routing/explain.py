@@ -29,8 +29,8 @@ class Explanation:
 
     ``decision`` is "one shard", "any shard", "several shards", "the session" (for BEGIN, SET and their
     like) or "refused". ``shards`` are names, none when refused or of the session; for "any shard" the
-    designated one. ``role`` is "primary", "replica" or "session", "" when refused. ``keys`` are those that
-    could be read. ``sqlstate`` and ``hint`` are those of the refusal.
+    one that is asked first. ``role`` is "primary", "replica" or "session", "" when refused. ``keys`` are
+    those that could be read. ``sqlstate`` and ``hint`` are those of the refusal.
     """
 
     decision: str
@@ -61,7 +61,8 @@ def explain(
     if isinstance(outcome, FanOut):
         decision, shards = "several shards", outcome.shards
     elif isinstance(outcome, Anywhere):
-        decision, shards = "any shard", (shard_map.designated,)
+        preferred = shard_map.designated if outcome.preferred is None else outcome.preferred
+        decision, shards = "any shard", (preferred,)
     else:
         decision, shards = "one shard", (outcome.shard,)
     names = tuple(shard_map.shards[shard] for shard in shards)

@@ -29,10 +29,13 @@ class OneShard:
 
 @dataclass(frozen=True, slots=True)
 class Anywhere:
-    """Every shard gives the same answer; the session picks the one it is on, else the designated one."""
+    """Every shard gives the same answer; the session picks the one it is on, else ``preferred``, else the
+    designated one.
+    """
 
     role: Role
     reason: str
+    preferred: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

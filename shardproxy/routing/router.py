@@ -78,8 +78,12 @@ def _route_by_shards(
     if reach is Reach.REFUSED:
         raise _refusal(statement)
     if reach is Reach.ANYWHERE:
-        if context.tenant is None or statement.catalog:
+        if context.tenant is None or statement.notifies:
             return Anywhere(role, NO_TABLE)
+        if statement.catalog:
+            # One shard's catalog, so that object identifiers agree; a block must not begin beside its tenant.
+            shard = _tenant_shard(context.tenant, shard_map) if context.in_transaction else None
+            return Anywhere(role, NO_TABLE, shard)
         return _one_shard(_tenant_shard(context.tenant, shard_map), role, BY_TENANT)
     shards, reason = _concerned_shards(statement, values, context, shard_map)
     if len(shards) == 1:

@@ -79,17 +79,18 @@ class Link:
         if isinstance(route, OneShard):
             connection = await self._take_from(route.shard, route.role)
         else:
-            connection = await self._take_from_any(route.role)
+            connection = await self._take_from_any(route)
         self.session.raise_loss()
         return connection
 
-    async def _take_from_any(self, role: Role) -> ServerConnection:
-        """From the designated shard, or another one while that is away."""
+    async def _take_from_any(self, route: Anywhere) -> ServerConnection:
+        """From the preferred shard, or the designated one, or another one while that is away."""
         shared = self.session.shared
         failure: Unavailable | None = None
-        for shard in shared.shards.in_order(shared.shard_map.designated):
+        first = shared.shard_map.designated if route.preferred is None else route.preferred
+        for shard in shared.shards.in_order(first):
             try:
-                return await self._take_from(shard, role)
+                return await self._take_from(shard, route.role)
             except Unavailable as error:
                 if error.sqlstate != LOST:
                     raise

@@ -282,3 +282,16 @@ class TestOnlyOneShard:
             for context in (PLAIN, RoutingContext(in_transaction=True)):
                 assert shards_of(route(statement, text("x", "y"), context, only)) == (0,)
         assert isinstance(route(ANYWHERE, NoValues(), PLAIN, only), Anywhere)
+
+
+def test_a_catalog_is_read_on_one_shard_but_a_block_begins_where_its_tenant_is(the_map: ShardMap) -> None:
+    catalog = replace(ANYWHERE, catalog=True)
+    listen = replace(catalog, notifies=True)
+    for shard in range(len(the_map.shards)):
+        tenant = key_on(the_map, shard).encode()
+        alone, block = (RoutingContext(tenant, in_transaction=inside) for inside in (False, True))
+        assert [route(catalog, NoValues(), context, the_map) for context in (alone, block)] == [
+            Anywhere(Role.PRIMARY, "every shard gives the same answer"),
+            Anywhere(Role.PRIMARY, "every shard gives the same answer", shard),
+        ]
+        assert route(listen, NoValues(), block, the_map) == route(listen, NoValues(), PLAIN, the_map)
