@@ -13,6 +13,7 @@ from shardproxy.cli.output import (
     ConfigFile,
     console,
     mistake_json,
+    print_table,
     write_json,
     write_mistakes,
 )
@@ -126,8 +127,7 @@ def _write_summary(file: str, config: Config, looks: tuple[Look, ...]) -> None:
         seen = sorted({text for (of, _), text in versions.items() if of == shard["name"]})
         row = [name, shard["primary"], ", ".join(shard["replicas"]) or "-", share, str(shard["placements"])]
         table.add_row(*row, *([", ".join(seen)] if looks else []))
-    out = console()
-    out.print(table)
+    print_table(table)
     counts = ", ".join(f"{number} {kind}" for kind, number in summary["tables"].items())
     typer.echo(f"tables: {counts}")
     typer.echo(f"listens on {', '.join(summary['listen'])}; http {summary['http'] or 'off'}")

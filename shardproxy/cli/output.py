@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from shardproxy.config.mistakes import ConfigMistakes, Mistake
 from shardproxy.errors import ShardproxyError
@@ -27,6 +28,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write the result as one JS
 def console(*, errors: bool = False) -> Console:
     """A console on the streams of now. Long lines are not wrapped, so that they can be searched."""
     return Console(stderr=errors, soft_wrap=True, highlight=False, emoji=False)
+
+
+def print_table(table: Table) -> None:
+    """A table on standard output, as wide as it is: an address that is cut off is of no use."""
+    out = console()
+    needed = out.measure(table, options=out.options.update(max_width=10_000)).maximum
+    out.width = max(out.width, needed)
+    out.print(table)
 
 
 def write_json(value: Any) -> None:
@@ -55,15 +64,28 @@ def mistake_json(mistake: Mistake) -> dict[str, Any]:
     }
 
 
-def fail(error: ShardproxyError) -> NoReturn:
-    """Write an expected error to standard error and end with exit code 1."""
+def fail(error: ShardproxyError, *, sql: str = "") -> NoReturn:
+    """Write an expected error to standard error, pointing into ``sql`` as psql does, and end with exit code
+    1.
+    """
     message = error.message
     if isinstance(error, ConfigMistakes):  # a line each, as compilers write them
         typer.echo(message, err=True)
         message = f"{len(error.mistakes)} mistake(s) in the configuration"
     typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+    _point_at(sql, error.position)
     if error.detail:
         typer.echo(f"detail: {error.detail}", err=True)
     if error.hint:
         typer.echo(f"hint: {error.hint}", err=True)
     raise typer.Exit(1)
+
+
+def _point_at(sql: str, position: int) -> None:
+    """Show where in ``sql`` it is; ``position`` counts characters from 1, 0 means nowhere."""
+    if not 0 < position <= len(sql) + 1:
+        return
+    start = sql.rfind("\n", 0, position - 1) + 1
+    label = f"LINE {sql.count(chr(10), 0, start) + 1}: "
+    typer.echo(label + sql[start:].split("\n", 1)[0], err=True)
+    typer.echo(" " * (len(label) + position - 1 - start) + "^", err=True)

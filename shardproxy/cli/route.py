@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, console, write_json
+from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, console, fail, write_json
 from shardproxy.cli.schema_source import KnownSchema, ask_designated_shard, from_configuration
 from shardproxy.config import assemble
 from shardproxy.config.load import load
@@ -24,6 +24,7 @@ from shardproxy.topology.keys import Key, from_text
 from shardproxy.topology.shard_map import ShardMap
 
 NULL = r"\N"
+NO_PARAMETER = "42P02"
 
 Sql = Annotated[str, typer.Argument(metavar="SQL", help="One or more statements.")]
 Tenant = Annotated[
@@ -68,8 +69,7 @@ def route(
     try:
         explained = _explain(text, param or [], known, shard_map, context)
     except StatementError as error:
-        _point_at(sql, error.position)
-        raise
+        fail(error, sql=sql)
     if as_json:
         write_json({"statements": [_as_json(statement, found) for statement, found in explained]})
     else:
@@ -128,18 +128,10 @@ def _explain_one(
     try:
         outcome = find_route(statement, values, context, shard_map)
     except ShardproxyError as error:
+        if error.sqlstate == NO_PARAMETER and error.hint is None:
+            error.hint = "Give the values of its parameters with --param, in their order."
         outcome = error
     return explain(statement, outcome, shard_map, values)
-
-
-def _point_at(sql: str, position: int) -> None:
-    """Show where an error is, as psql does; ``position`` counts characters from 1, 0 means nowhere."""
-    if not 0 < position <= len(sql) + 1:
-        return
-    start = sql.rfind("\n", 0, position - 1) + 1
-    label = f"LINE {sql.count(chr(10), 0, start) + 1}: "
-    typer.echo(label + sql[start:].split("\n", 1)[0], err=True)
-    typer.echo(" " * (len(label) + position - 1 - start) + "^", err=True)
 
 
 def _as_json(statement: Statement, found: Explanation) -> dict[str, Any]:

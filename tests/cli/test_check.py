@@ -21,6 +21,12 @@ def test_a_good_file_is_summed_up(shardproxy: Run) -> None:
     assert result.stdout.endswith("good.yaml: no mistakes\n")
 
 
+def test_addresses_are_whole_in_a_narrow_terminal(shardproxy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = shardproxy("check", "-c", "good.yaml").stdout
+    monkeypatch.setenv("COLUMNS", "30")
+    assert shardproxy("check", "-c", "good.yaml").stdout.replace(" ", "") == wide.replace(" ", "")
+
+
 def test_the_summary_as_json(shardproxy: Run) -> None:
     found = json.loads(shardproxy("check", "-c", "good.yaml", "--json").stdout)
     assert (found["ok"], found["mistakes"], found["warnings"], found["servers"]) == (True, [], [], [])

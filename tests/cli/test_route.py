@@ -121,10 +121,18 @@ def test_what_cannot_be_explained(shardproxy: Run, arguments: tuple[str, ...], m
 
 def test_an_error_is_pointed_at(shardproxy: Run) -> None:
     result = shardproxy("route", "SELECT 1,\n  FROM orders", *OFFLINE)
-    assert result.stderr.splitlines()[:2] == [
+    assert result.stderr.splitlines() == [
+        'error: syntax error at or near "FROM"',
         "LINE 2:   FROM orders",
         "          ^",
     ]
+
+
+def test_a_value_that_is_missing_is_asked_for(shardproxy: Run) -> None:
+    result = shardproxy("route", "SELECT * FROM orders WHERE tenant_id = $1", *OFFLINE)
+    assert result.exit_code == 1
+    assert "there is no parameter $1" in result.stdout
+    assert "--param" in result.stdout
 
 
 def test_the_schema_of_a_live_shard(shardproxy: Run, cluster: Cluster) -> None:
