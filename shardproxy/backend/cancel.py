@@ -5,19 +5,26 @@ later than the reply to the query it was meant for (manual, "Canceling Requests 
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.server import Address
 from shardproxy.wire import client_messages
 
 
-async def cancel(address: Address, connection: ServerConnection, timeout: float) -> bool:
+def cancel(address: Address, connection: ServerConnection, timeout: float) -> Coroutine[Any, Any, bool]:
     """Ask the server to cancel what ``connection`` runs; True when the server took the request.
 
-    ``timeout`` is in seconds. Until the end of this call :attr:`ServerConnection.is_clean` is False, and for
-    ever when the server did not close the socket: the request may be lying somewhere.
+    ``timeout`` is in seconds. From this call on, before the coroutine runs, until its end
+    :attr:`ServerConnection.is_clean` is False; and for ever when the server did not close the socket: the
+    request may be lying somewhere.
     """
     connection.cancels += 1
+    return _cancel(address, connection, timeout)
+
+
+async def _cancel(address: Address, connection: ServerConnection, timeout: float) -> bool:
     delivered = False
     try:
         async with asyncio.timeout(timeout):

@@ -110,7 +110,7 @@ class ServerPool(Pool):
         return await self.start_cancel(connection)
 
     def start_cancel(self, connection: ServerConnection) -> "asyncio.Task[bool]":
-        """The same in a task of the pool, which goes on when the caller is gone."""
+        """The same in a task of the pool, which goes on when the caller is gone; it counts at once."""
         return self._start(cancel(self.spec.address, connection, self._backend.cancel_timeout))
 
 

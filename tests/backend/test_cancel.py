@@ -58,6 +58,20 @@ def test_nobody_may_have_the_connection_while_a_cancel_is_under_way(server: Serv
     aio.run(main())
 
 
+def test_a_cancel_counts_before_it_has_begun(server: Server) -> None:
+    """Else the connection could be somebody else's when the request goes out."""
+
+    async def main() -> None:
+        connection = await connect(server)
+        request = cancel(address(server), connection, 5)
+        assert not connection.is_clean
+        assert await request
+        assert connection.is_clean
+        connection.close("done")
+
+    aio.run(main())
+
+
 def test_a_cancel_that_is_given_up_spoils_the_connection(server: Server) -> None:
     async def main() -> None:
         for give_up in ("timeout", "task"):
