@@ -17,6 +17,7 @@ from shardproxy.client.statements import may_change_session, quote_literal
 
 RESET_TENANT: Final = "RESET shardproxy.tenant"
 SET_TENANT: Final = "SET shardproxy.tenant = "
+SHOW_PINNED: Final = "SHOW shardproxy.pinned"
 
 
 class Unknown(Enum):
@@ -86,11 +87,23 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
         return str(super().get_reset_query()) if self._session_changed else ""
 
     async def reset(self, *, timeout: float | None = None) -> None:
-        """What the pool calls at every release: roll back, then the reset query. ``timeout`` in seconds."""
+        """What the pool calls at every release: roll back, then the reset query. ``timeout`` in seconds.
+
+        Raises InterfaceError, upon which the pool ends the connection, where something binds the session to
+        one shard even then (a temporary table, say): the next borrower's tenant may live on another.
+        """
         changed = self._session_changed
         if changed:
             self._tenant = UNKNOWN
         await super().reset(timeout=timeout)
         if changed:
+            if await self._is_bound(timeout):
+                raise asyncpg.InterfaceError("the session is bound to a shard by what was left in it")
             self._session_changed = False
             self._tenant = None
+
+    async def _is_bound(self, timeout: float | None) -> bool:
+        try:
+            return bool(await self.fetchval(SHOW_PINNED, timeout=timeout))
+        except asyncpg.UndefinedObjectError:  # a server of its own binds nobody
+            return False

@@ -3,11 +3,12 @@
 import asyncio
 import io
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
 
-from shardproxy.client import Database, Refused, Unavailable, WrongTenant, connect
+from shardproxy.client import Database, Refused, Unavailable, WrongTenant, connect, current_tenant
 from tests.support import sample
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
@@ -117,6 +118,93 @@ def test_route_explains_a_refusal(run: Callable[..., None]) -> None:
         decision = await db.route("DELETE FROM orders")
         assert decision.refused
         assert decision.reason
+
+    run(body)
+
+
+def test_route_of_a_transaction_statement_begins_nothing(run: Callable[..., None]) -> None:
+    async def body(db: Database) -> None:
+        for sql in ("BEGIN", "SET work_mem = '5MB'"):
+            decision = await db.route(sql)
+            assert (decision.role, decision.shards, decision.refused) == ("session", (), False)
+        async with db.acquire() as connection:
+            assert not connection.is_in_transaction()
+            assert await connection.fetchval("SHOW work_mem") == "4MB"
+
+    run(body, max_size=1)
+
+
+def test_each_task_speaks_for_its_own_current_tenant(cluster: Cluster, run: Callable[..., None]) -> None:
+    async def request(db: Database, tenant: str | None) -> None:
+        token = current_tenant.set(tenant)
+        try:
+            for _ in range(5):
+                if tenant is None:
+                    with pytest.raises(Refused):
+                        await db.fetchval(ORDERS)
+                else:
+                    assert await asyncio.create_task(db.fetchval(ORDERS)) == orders_of(tenant)
+        finally:
+            current_tenant.reset(token)
+
+    async def body(db: Database) -> None:
+        tenants = [*a_tenant_of_each_shard(cluster), None]
+        await asyncio.gather(*(request(db, tenant) for tenant in tenants * 3))
+
+    run(body, max_size=3)
+
+
+@pytest.mark.parametrize("end", ["normal", "refused", "failed", "cancelled", "in a transaction", "pinned"])
+def test_the_next_borrower_of_a_connection_has_no_tenant(
+    cluster: Cluster, run: Callable[..., None], end: str
+) -> None:
+    async def first(db: Database) -> None:
+        tenant = db.tenant(cluster.tenants_of(1)[0])
+        if end == "normal":
+            await tenant.fetchval(ORDERS)
+        elif end == "refused":
+            await tenant.execute("DELETE FROM currencies")
+        elif end == "failed":
+            await tenant.execute("SELECT 1 / 0")
+        elif end == "cancelled":
+            async with asyncio.timeout(0.1):
+                await tenant.execute("SELECT pg_sleep(20)")
+        elif end == "in a transaction":
+            async with tenant.transaction() as transaction:
+                await transaction.fetchval(ORDERS)
+                raise LookupError
+        else:
+            async with tenant.acquire() as connection:
+                await connection.execute("CREATE TEMP TABLE left_behind (a int)")
+                await connection.execute("BEGIN")
+
+    async def body(db: Database) -> None:
+        with suppress(Refused, asyncpg.DivisionByZeroError, TimeoutError, LookupError):
+            await first(db)
+        async with db.acquire() as connection:
+            assert await connection.fetchval("SHOW shardproxy.tenant") == ""
+        with pytest.raises(Refused):
+            await db.fetchval(ORDERS)
+        for tenant in a_tenant_of_each_shard(cluster):
+            assert await db.tenant(tenant).fetchval(ORDERS) == orders_of(tenant)
+
+    run(body, max_size=1)
+
+
+def test_executemany_is_all_or_nothing_for_one_tenant(written: Cluster, run: Callable[..., None]) -> None:
+    insert = "INSERT INTO coupons (tenant_id, code, percent) VALUES ($1, $2, 1)"
+    count = "SELECT count(*) FROM coupons WHERE code LIKE 'many%'"
+
+    async def body(db: Database) -> None:
+        mine, other, _ = a_tenant_of_each_shard(written)
+        tenant = db.tenant(mine)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await tenant.executemany(insert, [(mine, "many1"), (mine, "many2"), (mine, "many1")])
+        with pytest.raises(WrongTenant):
+            await tenant.executemany(insert, [(mine, "many1"), (other, "many2")])
+        assert await tenant.fetchval(count) == 0
+        await tenant.executemany(insert, [(mine, f"many{i}") for i in range(200)])
+        assert await tenant.fetchval(count) == 200
 
     run(body)
 
