@@ -133,6 +133,10 @@ class Link:
     def _elsewhere(self, route: OneShard) -> Refused:
         names = self.session.shared.shard_map.shards
         here, there = names[self.shard], names[route.shard]
+        begin = (
+            "Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: "
+            f"so far any shard would have done, and {here} was taken."
+        )
         if self.pinned is not None:
             return Refused(
                 f"the session is bound to shard {here} by {self.pinned}, "
@@ -145,15 +149,12 @@ class Link:
             return Refused(
                 f"a transaction on several shards: it is open on {here}, "
                 f"and the statement belongs to {there}",
-                hint="Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: "
-                f"so far any shard would have done, and {here} was taken."
-                if self.anywhere
-                else "Commit first, or use one transaction for each tenant.",
+                hint=begin if self.anywhere else "Commit first, or use one transaction for each tenant.",
             )
         return Refused(
             f"a pipeline on several shards: it is one transaction, begun on {here}, "
             f"and the statement belongs to {there}",
-            hint="Send Sync between statements of different tenants.",
+            hint=begin if self.anywhere else "Send Sync between statements of different tenants.",
         )
 
     async def open_block(self) -> None:
