@@ -16,6 +16,7 @@ def test_what_runs_is_cancelled_and_the_connection_stays_good(server: Server) ->
         connection = await connect(server)
         for where in (address(server), Address(str(server.socket_dir), server.port)):
             holder = Holder(connection).send("SELECT pg_sleep(60)")
+            await asyncio.to_thread(_until_it_sleeps, server, connection.pid)
             assert await cancel(where, connection, 5)
             assert await holder.failure() == "57014"
             assert connection.is_clean
@@ -24,6 +25,12 @@ def test_what_runs_is_cancelled_and_the_connection_stays_good(server: Server) ->
         connection.close("done")
 
     aio.run(main())
+
+
+def _until_it_sleeps(server: Server, pid: int) -> None:
+    """A cancel that comes before its query hits nothing."""
+    while server.query(f"SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}") != "PgSleep":
+        pass
 
 
 def test_a_cancel_of_nothing_does_nothing(server: Server) -> None:
