@@ -1,12 +1,11 @@
 """Generated statements: refused, or answered as one PostgreSQL with all rows answers them.
 
-``SHARDPROXY_GENERATED=20000 pytest tests/parity/test_generated.py`` runs that many of each kind. The fresh seed is
-printed when a run fails; ``SHARDPROXY_SEED`` repeats it.
+``SHARDPROXY_GENERATED=20000 SHARDPROXY_SEED=7 pytest tests/parity/test_generated.py`` runs that many of each kind
+from another seed; without them a run says the same today and tomorrow.
 """
 
 import os
 from collections.abc import Iterator
-from secrets import randbelow
 from typing import Any, Final
 
 import psycopg
@@ -20,8 +19,7 @@ from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 
 COUNT: Final = int(os.environ.get("SHARDPROXY_GENERATED", "250"))
-FRESH: Final = int(os.environ.get("SHARDPROXY_SEED", randbelow(1_000_000)))
-SEEDS: Final = (1, FRESH)
+SEEDS: Final = (1, int(os.environ.get("SHARDPROXY_SEED", "2")))
 
 
 @pytest.fixture(scope="module")
