@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -35,7 +36,7 @@ def _fill(connection: psycopg.Connection, number: int) -> None:
     """Rows for one shard, or all of them for the oracle, which is number 3."""
     tenants = [(tenant, 1) for tenant in sample.tenants() if number in (3, sample.owner("tenants", tenant))]
     devices = [device for device in sample.DEVICES if number in (3, sample.owner("devices", device))]
-    rows = {
+    rows: dict[str, list[tuple[Any, ...]]] = {
         "base (tenant_id, a)": tenants,
         "child (tenant_id, a)": tenants,
         "mixed_child (tenant_id, a)": tenants,

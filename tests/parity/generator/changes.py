@@ -24,13 +24,14 @@ class Changes:
         )
         text = make(name, columns)
         if self.queries.chance(0.12):
-            return f"WITH changed AS ({text}) SELECT count(*), max(c::text) FROM changed c{self._beside()}"
+            return f"WITH changed AS ({text}) SELECT count(*), max(c::text) FROM changed c{self._beside(columns)}"
         return text
 
-    def _beside(self) -> str:
-        if not self.queries.chance(0.4):
+    def _beside(self, columns: Sequence[Column]) -> str:
+        if not self.queries.chance(0.6):
             return ""
-        return f" JOIN customers k ON k.tenant_id = {self.random.choice(('c.tenant_id', '%(t)s', '%(u)s'))}"
+        texts = [f"c.{column.name}" for column in columns if column.type in ("tenant", "text")]
+        return f" JOIN customers k ON k.tenant_id = {self.random.choice((*texts, '%(t)s', '%(u)s'))}"
 
     def _value(self, column: Column) -> str:
         if column.type == "int" and self.queries.chance(0.7):
@@ -115,7 +116,7 @@ class Changes:
         visible: list[Column] = []
         if self.queries.chance(0.3):
             other, visible, _ = self.queries.source(0, ())
-        value = self._plain_expression(changed, [*target, *visible], 1)
+        value = self._plain_expression(changed, target, 1)  # of several partners, any one would be taken
         spelled = name if alias == name else f"{name} {alias}"
         source = f" FROM {other}" if other else ""
         joined = ""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from tests.parity.generator.tables import Column
+from tests.parity.generator.tables import KEYS, Column
 
 Subquery = Callable[[Sequence[Column], str], str]
 """Makes a query with one column of a type, which may refer to some outer columns."""
 
-_FOCUS: Final = {"tenant": "acme", "device": "1", "doc": "%(doc)s"}
+_FOCUSES: Final = (("%(t)s", "'acme'"), ("%(u)s", "'globex'"), ("%(w)s", "'wayne'"))
 _INTS: Final = ("1", "2", "3", "5", "7", "0", "-1")
 
 
@@ -19,6 +19,12 @@ class Conditions:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.discipline = 0.5
+        self._focus = _FOCUSES[0]
+
+    def start(self, discipline: float) -> None:
+        """For the next statement: how sober it is, and a tenant that it is mostly about."""
+        self.discipline = discipline
+        self._focus = self.random.choice(_FOCUSES)
 
     def chance(self, probability: float) -> bool:
         """True with that probability."""
@@ -30,12 +36,12 @@ class Conditions:
 
     # --- values ---------------------------------------------------------------------------------------------
 
-    def value(self, type_name: str) -> str:
-        """A constant or parameter of a type; for keys often the same one."""
-        focused = self.chance(0.5 + self.discipline / 2)
+    def value(self, type_name: str, *, other: bool = False) -> str:
+        """A constant or parameter of a type; for keys mostly the same one, unless ``other``."""
+        focused = self.chance(0.3 if other else 0.5 + self.discipline / 2)
         match type_name:
             case "tenant" | "text":
-                return self.pick("%(t)s", "'acme'") if focused else self._tenant()
+                return self.pick(*self._focus) if focused else self._tenant()
             case "device":
                 return self.pick("%(d)s", "1") if focused else self._device()
             case "doc":
@@ -54,7 +60,14 @@ class Conditions:
         return self.pick(
             *("%(w)s", "%(u)s", "%(u)s", "%(v)s", "'globex'", "'nobody'", "NULL", "'acme'::text", "E'acme'"),
             *("'acme'::varchar", "lower('ACME')", "'acme '", "'ACME'", "CAST('globex' AS text)", "$$acme$$"),
-            *("('acme')", "'ac' || 'me'", "U&'acm\\0065'", "text 'initech'", "'globex'::varchar(3)"),
+            *(
+                "('acme')",
+                "'ac' || 'me'",
+                "U&'acm\\0065'",
+                "text 'initech'",
+                "'acmexyz'::varchar(4)",
+                "'globexyz'::varchar(6)",
+            ),
         )
 
     def _device(self) -> str:
@@ -78,7 +91,7 @@ class Conditions:
 
     def values(self, type_name: str) -> str:
         """Several constants with commas between them."""
-        return ", ".join(self.value(type_name) for _ in range(self.random.choice((1, 2, 2, 3))))
+        return ", ".join(self.value(type_name, other=True) for _ in range(self.random.choice((1, 2, 2, 3))))
 
     # --- conditions -----------------------------------------------------------------------------------------
 
@@ -97,14 +110,14 @@ class Conditions:
     def condition(self, visible: Sequence[Column], outer: Sequence[Column], subquery: Subquery | None) -> str:
         """Some condition over the columns."""
         roll = self.random.random()
-        if roll < 0.15 and subquery is not None:
+        if roll < 0.25 and subquery is not None:
             return self._with_subquery(visible, outer, subquery)
-        if roll < 0.3:
+        if roll < 0.4:
             return self._plain(visible)
-        if roll < 0.5:
+        if roll < 0.6:
             return self._columns_equal(visible, [*visible, *outer])
-        keys = [column for column in visible if column.type in _FOCUS] or list(visible)
-        return self._about_key(self.random.choice(keys), visible, outer, subquery)
+        keys = [column for column in visible if column.type in KEYS] or list(visible)
+        return self.about_key(self.random.choice(keys), visible, outer, subquery)
 
     def _plain(self, visible: Sequence[Column]) -> str:
         column = self.random.choice(visible)
@@ -136,10 +149,11 @@ class Conditions:
             f"({column.name}, 1) = ({other.name}, 1)",
         )
 
-    def _about_key(
+    def about_key(
         self, column: Column, visible: Sequence[Column], outer: Sequence[Column], subquery: Subquery | None
     ) -> str:
-        name, value, other = column.name, self.value(column.type), self.value(column.type)
+        """A condition that compares a key in one of many ways; few of them bind it."""
+        name, value, other = column.name, self.value(column.type), self.value(column.type, other=True)
         rest = self._plain(visible)
         forms = [
             f"{name} IN ({self.values(column.type)})",

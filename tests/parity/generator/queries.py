@@ -36,20 +36,33 @@ class Queries:
         self.conditions = Conditions(self.random)
         self._names = 0
         self._ctes: dict[str, tuple[Column, ...]] = {}
+        self._decoys = 0.0
 
     def statement(self) -> str:
         """A whole statement."""
         self.start()
+        if self.chance(0.12):
+            return self._narrowed()
         types = self.random.choice(_SHAPES)
         prefix = self.with_clause() if self.chance(0.25) else ""
         depth = self.random.choice((0, 1, 1, 2))
         query = self.set_operation(types, depth, ()) if self.chance(0.12) else self.select(types, depth, ())
         return prefix + query + self._order(types, limited=self.chance(0.1))
 
+    def _narrowed(self) -> str:
+        """A query that leaves its key to the one that selects from it."""
+        types = self.random.choice(
+            (("tenant", "int"), ("tenant", "int"), ("tenant", "text"), ("tenant", "num"))
+        )
+        make = self.set_operation if self.chance(0.15) else self.select
+        key = self.conditions.key_is(Column("d.c0", "tenant"))
+        return f"SELECT d.c0, d.c1 FROM ({make(types, 0, (), bound=False)}) d WHERE {key}"
+
     def start(self) -> None:
         """Forget names, and choose how sober the next statement is."""
         self._names, self._ctes = 0, {}
-        self.conditions.discipline = self.random.choice((0.97, 0.9, 0.7, 0.4, 0.1))
+        self.conditions.start(self.random.choice((1, 1, 0.97, 0.9, 0.7, 0.1)))
+        self._decoys = self.random.choice((0, 0.3, 0.6))
 
     def chance(self, probability: float) -> bool:
         """True with that probability."""
@@ -72,25 +85,29 @@ class Queries:
             types = self.random.choice(_SHAPES)
             names = [f"x{i}" if type_name != "tenant" else "tenant_id" for i, type_name in enumerate(types)]
             hint = self.random.choice(("", "", "MATERIALIZED ", "NOT MATERIALIZED "))
-            body = self.set_operation(types, 1, ()) if self.chance(0.2) else self.select(types, 1, ())
+            body = self._inner(types, 1, ())
             parts.append(f"{name} ({', '.join(names)}) AS {hint}({body})")
             self._ctes[name] = tuple(Column(*pair) for pair in zip(names, types, strict=True))
         return f"WITH {', '.join(parts)} "
 
-    def set_operation(self, types: Sequence[str], depth: int, outer: Sequence[Column]) -> str:
+    def set_operation(
+        self, types: Sequence[str], depth: int, outer: Sequence[Column], *, bound: bool = True
+    ) -> str:
         """Two queries, put together."""
         operator = self.random.choice(
             ("UNION ALL", "UNION ALL", "UNION", "INTERSECT", "EXCEPT", "EXCEPT ALL")
         )
-        arms = [self.select(types, max(depth - 1, 0), outer) for _ in range(2)]
+        arms = [
+            self.select(types, max(depth - 1, 0), outer, bound=bound or self.chance(0.3)) for _ in range(2)
+        ]
         return f"({arms[0]}) {operator} ({arms[1]})"
 
-    def select(self, types: Sequence[str], depth: int, outer: Sequence[Column]) -> str:
-        """A SELECT whose columns, of these types, are called c0, c1 ..."""
+    def select(self, types: Sequence[str], depth: int, outer: Sequence[Column], *, bound: bool = True) -> str:
+        """A SELECT whose columns, of these types, are called c0, c1 ... ``bound``: it has key conditions itself."""
         source, visible, keys = self.source(depth, outer)
-        conditions = [self.conditions.key_is(key) for key in keys if self.chance(self.conditions.discipline)]
+        conditions = self._key_conditions(keys, visible, outer, bound)
         subquery = self.subquery if depth else None
-        while self.chance(0.4):
+        while self.chance(0.35):
             conditions.append(f"({self.conditions.condition(visible, outer, subquery)})")
         self.random.shuffle(conditions)
         text = f"FROM {source}" + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
@@ -102,18 +119,44 @@ class Queries:
         distinct = "DISTINCT " if roll < 0.4 else ""
         listed = [self.expression(type_name, visible, outer, depth) for type_name in types]
         query = f"SELECT {distinct}{self._listed(listed)} {text}"
-        return self._limited(types, query, depth)
+        return self._limited(types, query, bound)
 
-    def _limited(self, types: Sequence[str], query: str, depth: int) -> str:
-        if depth == 1 and self.chance(0.08):
+    def _key_conditions(
+        self, keys: Sequence[Column], visible: Sequence[Column], outer: Sequence[Column], bound: bool
+    ) -> list[str]:
+        """A condition for each key; in some statements one of them only looks like one."""
+        if not bound:
+            return []
+        decoy = self.random.choice(keys) if keys and self.chance(self._decoys) else None
+        conditions = []
+        for key in keys:
+            if key == decoy:
+                if self.chance(0.8):
+                    conditions.append(f"({self.conditions.about_key(key, visible, outer, None)})")
+            elif self.chance(self.conditions.discipline):
+                conditions.append(self.conditions.key_is(key))
+        return conditions
+
+    def _inner(self, types: Sequence[str], depth: int, outer: Sequence[Column]) -> str:
+        """A query to be selected from; it may leave its keys to whoever does."""
+        make = self.set_operation if self.chance(0.2) else self.select
+        return make(types, depth, outer, bound=self.chance(0.55))
+
+    def _limited(self, types: Sequence[str], query: str, bound: bool) -> str:
+        if not bound and self.chance(0.2):
             return f"SELECT * FROM ({query}{self._order(types, limited=True)}) {self.name()}"
+        if not bound and "int" in types and self.chance(0.3):
+            window = self.random.choice(("count(*) OVER ()", "rank() OVER (ORDER BY s.c0)"))
+            listed = [window if each == "int" else f"s.c{i}" for i, each in enumerate(types)]
+            return f"SELECT {self._listed(listed)} FROM ({query}) s"
         return query
 
     def _order(self, types: Sequence[str], *, limited: bool = False) -> str:
         """ORDER BY everything, so that LIMIT has one answer."""
         if not limited and not self.chance(0.1):
             return ""
-        order = ", ".join(f"{i}{self.random.choice(('', '', ' DESC'))}" for i in range(1, len(types) + 1))
+        places = self.random.sample(range(1, len(types) + 1), len(types))
+        order = ", ".join(f"{i}{self.random.choice(('', ' DESC'))}" for i in places)
         limit = (
             self.random.choice(("LIMIT 3", "LIMIT 1", "OFFSET 2", "FETCH FIRST 4 ROWS ONLY"))
             if limited
@@ -199,6 +242,10 @@ class Queries:
         wanted = ("tenant", "text") if type_name == "text" else (type_name,)
         alike = [column.name for column in (*visible, *outer) if column.type in wanted]
         roll = self.random.random()
+        if type_name == "int" and depth and roll < 0.12:
+            return f"(SELECT count(*) FROM ({self.subquery([*visible, *outer], 'int')}) s)"
+        if type_name == "int" and roll < 0.2:
+            return self._number(visible)
         if alike and roll < 0.7:
             return self.random.choice(alike)
         if depth and roll < 0.8 and type_name not in ("doc", "bool"):
@@ -240,28 +287,38 @@ class Queries:
             elif join == "CROSS JOIN":
                 text = f"{text} CROSS JOIN {more}"
             else:
-                text = f"{text} {join} {more} {self._on(visible, columns_there, outer)}"
+                on = self._on(visible, columns_there, outer)
+                if on.startswith("ON") and self.chance(0.3):
+                    bound = self.random.choice([*keys, *keys_there] or visible)
+                    on = f"{on} AND {self.conditions.key_is(bound)}"
+                    keys = [key for key in keys if key != bound]
+                    keys_there = [key for key in keys_there if key != bound]
+                text = f"{text} {join} {more} {on}"
+                if on.startswith("USING") and text.count(" JOIN ") == 1 and self.chance(0.5):
+                    merged = [Column(name, _type(columns_there, name)) for name in on[7:-1].split(", ")]
+                    keys = [column for column in merged if column.type in KEYS] or keys
+                    return text, [*visible, *columns_there, *merged], keys
             visible, keys = [*visible, *columns_there], [*keys, *keys_there]
-            if self.chance(0.5) and len(keys) > 1:
+            if self.chance(0.35) and len(keys) > 1:
                 keys = keys[:1] if self.chance(0.5) else keys[-1:]
         return text, visible, keys
 
     def _on(self, left: Sequence[Column], right: Sequence[Column], outer: Sequence[Column]) -> str:
         using = _shared(left, right)
-        if using and self.chance(0.15):
+        if using and self.chance(0.3):
             return f"USING ({', '.join(using)})"
         parts = []
         pairs = [
             (one, other) for one in left for other in right if one.type == other.type and one.type in KEYS
         ]
-        if pairs and self.chance(0.5 + self.conditions.discipline / 2):
+        if pairs and self.chance(0.5 + self.conditions.discipline / 2 - self._decoys / 2):
             one, other = self.random.choice(pairs)
             parts.append(f"{one.name} = {other.name}")
         numbers = [(one, other) for one in left for other in right if one.type == other.type == "int"]
         if numbers and self.chance(0.6):
             one, other = self.random.choice(numbers)
             parts.append(f"{one.name} = {other.name}")
-        while not parts or self.chance(0.2):
+        while not parts or self.chance(0.15):
             parts.append(f"({self.conditions.condition([*left, *right], outer, None)})")
         self.random.shuffle(parts)
         return f"ON {' AND '.join(parts)}"
@@ -273,8 +330,7 @@ class Queries:
         if depth and roll < 0.14:
             types = self.random.choice(_SHAPES)
             lateral = self.chance(0.4)
-            make = self.set_operation if self.chance(0.2) else self.select
-            query = make(types, depth - 1, visible if lateral else ())
+            query = self._inner(types, depth - 1, visible if lateral else ())
             names = [Column(f"{alias}.c{i}", type_name) for i, type_name in enumerate(types)]
             return (
                 f"{'LATERAL ' if lateral else ''}({query}) {alias}",
@@ -295,8 +351,16 @@ class Queries:
         found = [Column(f"{alias}.{column.name}", column.type) for column in listed]
         return f"{spelled} {alias}", found, [column for column in found if column.type in KEYS]
 
+    def _some_key(self, derived: list[Column]) -> list[Column]:
+        """The column of a derived table by which its tables may be bound."""
+        texts = [column for column in derived if column.type in ("tenant", "text")]
+        return [self.random.choice(texts)] if texts else []
+
     def _table(self) -> str:
-        return self.random.choice(TENANT_TABLES if self.chance(0.85) else OTHER_TABLES)
+        roll = self.random.random()
+        return self.random.choice(
+            TENANT_TABLES if roll < 0.82 else ("currencies",) if roll < 0.91 else OTHER_TABLES
+        )
 
     def _rows(self, alias: str) -> tuple[str, list[Column], list[Column]]:
         value = self.conditions.value
@@ -317,6 +381,10 @@ class Queries:
             [Column(f"{alias}.v", "tenant")],
             [],
         )
+
+
+def _type(columns: Sequence[Column], bare: str) -> str:
+    return next(column.type for column in columns if column.name.endswith(f".{bare}"))
 
 
 def _shared(left: Sequence[Column], right: Sequence[Column]) -> list[str]:
