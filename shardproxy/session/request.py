@@ -13,7 +13,7 @@ from shardproxy.routing.router import RoutingContext, route
 from shardproxy.session.local import Answer, changed_own
 from shardproxy.session.settings import quote_literal
 from shardproxy.sql.hints import leading_settings
-from shardproxy.sql.statement import Kind, SettingChange, Statement
+from shardproxy.sql.statement import Kind, Reach, SettingChange, Statement
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session
@@ -70,7 +70,9 @@ class Request:
 
     def _find_route(self, statement: Statement, primary: bool) -> Route:
         session, settings = self.session, self.settings
-        context = RoutingContext(settings.tenant, settings.read, primary or session.in_block)
+        # What any shard can answer, ROLLBACK before all, is answered by the one that has the transaction.
+        tenant = None if statement.reach is Reach.ANYWHERE and session.on_server else settings.tenant
+        context = RoutingContext(tenant, settings.read, primary or session.in_block)
         if statement.notifies:
             self._check_notifies_on(session.link.shard if session.link.held else None, statement)
         if statement.kind is Kind.COPY_IN and statement.unbound and not self.isolates([statement]):

@@ -43,13 +43,20 @@ class Trial:
         """Run each change in a transaction that is rolled back."""
         random = Random(seed)
         for sql in statements:
-            pair = self._pair(mode := random.choice(("simple", "text", "binary")))
-            for run in (pair.proxy, pair.oracle):
-                run("BEGIN", {})
+            mode = random.choice(("simple", "text", "binary"))
+            self._both(mode, "BEGIN", sql)
             self._compare(mode, sql)
-            if mode in self._pairs:
-                for run in (pair.proxy, pair.oracle):
-                    run("ROLLBACK", {})
+            self._both(mode, "ROLLBACK", sql)
+
+    def _both(self, mode: str, command: str, about: str) -> None:
+        """BEGIN or ROLLBACK, which does the same on both sides whatever was refused between."""
+        pair = self._pair(mode)
+        through, direct = pair.proxy(command, {}), pair.oracle(command, {})
+        if not _same(through, direct):
+            self.wrong.append(
+                f"[{mode}] {command} at {about}\n  through {_brief(through)}\n  direct  {_brief(direct)}"
+            )
+            self._pairs.pop(mode).close()
 
     def keep(self, statements: Iterable[str], seed: int) -> None:
         """Run each change for good, on both sides or on none."""

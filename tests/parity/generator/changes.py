@@ -9,8 +9,8 @@ from tests.parity.generator.tables import CHANGED, Column
 class Changes:
     """Makes one change after another; the same seed makes the same ones."""
 
-    def __init__(self, seed: int) -> None:
-        self.queries = Queries(seed)
+    def __init__(self, seed: int, *, of_one_tenant: bool = False) -> None:
+        self.queries = Queries(seed, of_one_tenant=of_one_tenant)
         self.random = self.queries.random
         self.conditions = self.queries.conditions
 

@@ -16,15 +16,16 @@ _INTS: Final = ("1", "2", "3", "5", "7", "0", "-1")
 class Conditions:
     """Makes conditions over columns. ``discipline`` (0 to 1): how often they are what an application would write."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, of_one_tenant: bool = False) -> None:
         self.random = random
+        self._focuses = _FOCUSES[:1] if of_one_tenant else _FOCUSES
         self.discipline = 0.5
         self._focus = _FOCUSES[0]
 
     def start(self, discipline: float) -> None:
         """For the next statement: how sober it is, and a tenant that it is mostly about."""
         self.discipline = discipline
-        self._focus = self.random.choice(_FOCUSES)
+        self._focus = self.random.choice(self._focuses)
 
     def chance(self, probability: float) -> bool:
         """True with that probability."""

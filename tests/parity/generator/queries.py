@@ -29,11 +29,15 @@ _CASTS: Final = {
 
 
 class Queries:
-    """Makes one SELECT after another; the same seed makes the same ones."""
+    """Makes one SELECT after another; the same seed makes the same ones.
 
-    def __init__(self, seed: int) -> None:
+    ``other_tables``: those without a tenant too. ``of_one_tenant``: mostly about the same one.
+    """
+
+    def __init__(self, seed: int, *, other_tables: bool = True, of_one_tenant: bool = False) -> None:
         self.random = Random(seed)
-        self.conditions = Conditions(self.random)
+        self._other_tables = other_tables
+        self.conditions = Conditions(self.random, of_one_tenant=of_one_tenant)
         self._names = 0
         self._ctes: dict[str, tuple[Column, ...]] = {}
         self._decoys = 0.0
@@ -357,7 +361,7 @@ class Queries:
         return [self.random.choice(texts)] if texts else []
 
     def _table(self) -> str:
-        roll = self.random.random()
+        roll = self.random.random() if self._other_tables else 0
         return self.random.choice(
             TENANT_TABLES if roll < 0.82 else ("currencies",) if roll < 0.91 else OTHER_TABLES
         )
