@@ -7,13 +7,22 @@ from typing import Any
 import psycopg
 import pytest
 
+from shardproxy.demo.postgres import Install, Run
 from tests.parity.attacks import ANSWERED, REFUSED, TABLES
 from tests.parity.pair import Pair
+from tests.support import cluster as clusters
 from tests.support import sample
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 
 SCHEMA = Path(__file__).with_name("attack_schema.sql")
+
+
+@pytest.fixture(scope="module")
+def cluster(install: Install) -> Iterator[Cluster]:
+    """Servers of the attacks' own: their tables must not be seen by the proxy that other tests share."""
+    with Run(install) as run:
+        yield clusters.start(run)
 
 
 @pytest.fixture(scope="module")
