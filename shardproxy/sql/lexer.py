@@ -142,8 +142,6 @@ class _Scan:
             return self._number()
         if byte == _SEMICOLON:
             self.ended = True
-        if byte == _MINUS and self.state == _STATE_MINUS:
-            return False  # the grammar negates a constant twice, and finds it at the first sign
         return self._advance(_STATE_MINUS if byte == _MINUS else _STATE_OTHER, self.at + 1)
 
     def _advance(self, state: int, end: int) -> bool:
