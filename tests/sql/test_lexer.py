@@ -206,8 +206,7 @@ def mistakes(lexer: ModuleType, text: str, missing: bool = True) -> list[str]:
         here, before = found.get(offset), found.get(sign)
         if here not in (None, (KINDS[kind], value)) or before not in (None, (KINDS[kind], negated)):
             wrong.append(f"{kind} {literal!r} at {offset}: {here} {before}")
-        elif missing and here is before is None and not (sign >= 0 and "-" in text[:sign]):
-            # (negated twice, the grammar finds it at the first sign; that fold is not proven, so not used)
+        elif missing and here is before is None:
             wrong.append(f"{kind} {literal!r} at {offset}: nothing")
     return wrong
 
@@ -290,7 +289,8 @@ def test_what_the_grammar_accepts_is_folded_to_its_constants(tokens: list[str]) 
     text = "select " + "".join(tokens)
     for build in filter(None, (builds.pure("shardproxy.sql.lexer"), builds.compiled("shardproxy.sql.lexer"))):
         try:
-            assert mistakes(build, text) == []
+            # Negated twice, a constant is found at the first sign: that fold is not proven, so not used.
+            assert mistakes(build, text, missing=text.count("-") < 2) == []
         except StatementError:
             return
 
