@@ -14,7 +14,7 @@ from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import BindValues
 from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local, names
+from shardproxy.session import effects, local, moving, names
 from shardproxy.session.link import FAILING_MESSAGE
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request
@@ -139,7 +139,7 @@ class Extended:
         name, text, oids = client_messages.parse_parse(body)
         if not name:
             self.statements.pop(name, None)
-        prepared = Prepared(text, oids)
+        prepared = Prepared(text, oids, session.settings.server.folded)
         statement = self._plan(prepared)
         session.check_allowed(statement)
         self._check_names(statement)
@@ -201,13 +201,14 @@ class Extended:
         session = self.session
         link = session.link
         name, text, oids = prepared.name, prepared.text, prepared.oids
-        if link.connection is not None and (link.in_group or session.on_server):
+        if link.connection is not None and link.in_group:
             return await self._ask_in_group(link.connection, prepared)
         connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
         try:
             return await learn(connection, name, text, oids)
         finally:
-            link.give_back()
+            if not session.on_server:
+                link.give_back()
 
     async def _ask_in_group(self, connection: ServerConnection, prepared: Prepared) -> Learn:
         """Ask inside the client's own transaction: Parse, Describe and Flush among its messages."""
@@ -243,7 +244,9 @@ class Extended:
         if count is not None and count != len(bind.values):
             raise _wrong_count(bind, count)
         session.check_allowed(statement)
-        if bind.portal and bind.portal in self.portals:
+        if not bind.portal:
+            self.portals.pop(b"", None)
+        elif bind.portal in self.portals:
             raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared)
         portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
@@ -302,8 +305,7 @@ class Extended:
 
     def _open_block(self, connection: ServerConnection) -> None:
         """The statements that open the block, ahead of the first one for a shard."""
-        opening, self.session.transaction.opening = self.session.transaction.opening, []
-        self._run_unseen(connection, opening)
+        self._run_unseen(connection, self.session.transaction.take_opening())
 
     def _run_unseen(self, connection: ServerConnection, sqls: Sequence[str]) -> None:
         """Statements of ours among the client's."""
@@ -386,10 +388,15 @@ class Extended:
             self.out.append(client_messages.message(b"E", body))
             if portal is None:
                 session.effects.append(None)
+                session.transaction.script = None
                 return
-            statement = portal.prepared.statement
+            prepared = portal.prepared
+            statement = prepared.statement
             effects.expect(session, statement, portal.values)
-            self._run_unseen(connection, effects.restoring(session, statement))
+            closing = effects.restoring(session, statement)
+            if session.transaction.script is not None:
+                moving.follow(session, statement, portal.values, prepared.text, closing)
+            self._run_unseen(connection, closing)
             if statement.kind is Kind.COPY_IN:
                 await self._copy_begins()
 
@@ -480,6 +487,11 @@ class Extended:
             self.portals.clear()
         session.client.write(ready_for_query(session.status))
         return True
+
+    @property
+    def has_server_portals(self) -> bool:
+        """A portal that the client may still use is open on a server."""
+        return any(not portal.local and portal.fan_out is None for portal in self.portals.values())
 
     # --- forgetting -----------------------------------------------------------------------------------------
 

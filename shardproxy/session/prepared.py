@@ -33,19 +33,21 @@ class Description:
 class Prepared:
     """One prepared statement of one client.
 
-    ``text`` is what the client wrote, ``oids`` the parameter types it gave. ``statement`` is its plan by
+    ``text`` is what the client wrote, ``oids`` the parameter types it gave, ``folded`` that of the settings
+    it was prepared under. ``statement`` is its plan by
     ``planner`` under ``search_path``. ``description`` is None until a server was asked.
     """
 
-    __slots__ = ("description", "name", "oids", "planner", "search_path", "statement", "text")
+    __slots__ = ("description", "folded", "name", "oids", "planner", "search_path", "statement", "text")
 
-    def __init__(self, text: bytes, oids: tuple[int, ...]) -> None:
+    def __init__(self, text: bytes, oids: tuple[int, ...], folded: str = "") -> None:
         self.text = text
         self.oids = oids
+        self.folded = folded
         self.statement = NOT_PLANNED
         self.planner: Planner | None = None
         self.search_path: tuple[str, ...] = ()
-        self.name = server_name(text, oids)
+        self.name = server_name(text, oids, folded)
         self.description: Description | None = None
 
     def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
@@ -76,7 +78,7 @@ class Prepared:
 
     def name_of(self, text: bytes) -> bytes:
         """The name on servers of ``text``, which was made of this statement's."""
-        return server_name(text, self.oids)
+        return server_name(text, self.oids, self.folded)
 
     @property
     def value_oids(self) -> tuple[int, ...]:
@@ -84,9 +86,11 @@ class Prepared:
         return self.oids if self.description is None else self.description.oids
 
 
-def server_name(text: bytes, oids: tuple[int, ...]) -> bytes:
-    """The name of a statement on servers."""
-    digest = blake2b(text, digest_size=12, key=repr(oids).encode()[:64] if oids else b"")
+def server_name(text: bytes, oids: tuple[int, ...], folded: str = "") -> bytes:
+    """The name of a statement on servers: another for each text, types, and settings that its plan keeps."""
+    digest = blake2b(text, digest_size=12)
+    if oids or folded:
+        digest.update(f"\0{oids}{folded}".encode())
     return b"sp_" + digest.hexdigest().encode()
 
 

@@ -310,6 +310,8 @@ class Session:
             self.link.give_back()
         else:
             self.transaction.opened(failed=status == READY_FAILED)
+            if failed:
+                self.transaction.script = None
 
     def _note_error(self, body: bytes) -> None:
         connection = self.link.connection

@@ -116,7 +116,11 @@ class Statement:
     session needs its own server connection from now on, None when it does not. ``isolated``: the statement
     has sharded relations that ``tenant_isolation`` can bind by rewriting. ``foldable``: the plan holds for
     every statement that has the same folded text; False when analysis looked at the value of a constant.
-    ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
+    ``movable``: a block that ran it may be rolled back and begun anew on another shard, and nobody can tell:
+    it reads nothing but definitions, settings and reference tables, changes nothing but settings that
+    ``set_config`` lists, locks nothing, and answers nothing that is of this transaction or server alone, such
+    as its clock. It holds under READ COMMITTED, for whatever the text does not tell: a value may still be
+    'now'. ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
     """
 
     kind: Kind
@@ -128,6 +132,7 @@ class Statement:
     fan_out: bool = False
     refusal: Refused | None = None
     read_only: bool = False
+    movable: bool = False
     pins: str | None = None
     local_shard: str | None = None
     relations: tuple[RelationName, ...] = ()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis import catalog_functions as catalog
-from shardproxy.sql.analysis import set_config
+from shardproxy.sql.analysis import movable, set_config
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.survey import Survey
 from shardproxy.sql.analysis.tree import Node, strings
@@ -16,10 +16,12 @@ class FunctionUse:
     """The functions of a statement, views included.
 
     ``reads``: a user's function that may read tables. ``local``: a function whose answer differs from server
-    to server. ``sequence``: a sequence is changed. ``pins``: the session must keep its server connection.
+    to server. ``binds``: the answer is this transaction's alone, see :mod:`movable`. ``sequence``: a sequence
+    is changed. ``pins``: the session must keep its server connection.
     """
 
     volatile: bool = False
+    binds: bool = False
     reads: str | None = None
     local: str | None = None
     sequence: str | None = None
@@ -40,6 +42,7 @@ class FunctionUse:
             self.reads = self.reads or f"behind the operator {operator}"
         if found.clock is not None:
             self.local = self.local or found.clock
+        self.binds = self.binds or movable.binds(found, names)
 
     def _add(self, call: Node, names: Names) -> None:
         parts = strings(call.funcname)
@@ -59,13 +62,14 @@ class FunctionUse:
         """``x.f`` and ``(x).f`` are the function call ``f(x)`` where x has no column f (manual, 8.16.5)."""
         for function in user_functions((name,), names):
             self._add_user(function)
-        if name in catalog.VOLATILE or name in catalog.RUNS_TEXT:
+        if name in catalog.VOLATILE or name in catalog.RUNS_TEXT or name in catalog.READ_DATES:
             self._add_builtin(name)
 
     def _add_user(self, function: Function) -> None:
         if function.name.startswith("dblink") and function.from_extension:
             raise Refused(f"the function {function.name}, which connects to another server")
         self.volatile |= function.volatility == "v"
+        self.binds |= function.volatility != "i"
         trusted = function.from_extension or (function.volatility == "i" and function.kind != "a")
         if function.reads and not trusted:
             self.reads = self.reads or function.name
@@ -74,6 +78,8 @@ class FunctionUse:
         _refuse(name)
         if name in catalog.VOLATILE or name in catalog.LIKE_VOLATILE:
             self.volatile = True
+        if name in catalog.BINDING or name.startswith(catalog.BINDING_PREFIX):
+            self.binds = True
         if name in catalog.CLOCKS:
             self.local = self.local or name
         if name in catalog.SEQUENCE_CHANGES:

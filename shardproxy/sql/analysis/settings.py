@@ -41,7 +41,7 @@ def set_statement(node: Node, sql: str) -> Statement:
 
 def show_statement(node: Node) -> Statement:
     """SHOW of one setting; the name "all" for SHOW ALL."""
-    return Statement(Kind.SHOW, "SHOW", Reach.ANYWHERE, name=node.name.lower(), read_only=True)
+    return Statement(Kind.SHOW, "SHOW", Reach.ANYWHERE, name=node.name.lower(), read_only=True, movable=True)
 
 
 def setting_text(name: str, arguments: Node) -> str:

@@ -7,6 +7,7 @@ from shardproxy.errors import Refused, StatementError
 from shardproxy.sql import grammar
 from shardproxy.sql.analysis.context import Context, make_conditions
 from shardproxy.sql.analysis.functions import FunctionUse
+from shardproxy.sql.analysis.movable import is_movable
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.queries import QUERIES, query
 from shardproxy.sql.analysis.scope import Variables
@@ -79,6 +80,7 @@ def _plan(
     use.add_all(found, names)
     if type_name(node) in QUERIES:
         statement = query(context, node)
+        statement = replace(statement, movable=is_movable(context, node, statement))
     else:
         statement = utility(context, node, sql)
     context.check_accounted()

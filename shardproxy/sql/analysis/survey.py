@@ -25,6 +25,7 @@ class Survey:
     clock: str | None = None  # CURRENT_TIMESTAMP and its like
     operators: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)  # what is selected from something by a dot
+    types: set[tuple[str, ...]] = field(default_factory=set)  # what is cast to, by their qualified names
 
 
 _CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
@@ -51,6 +52,8 @@ def survey(statement: Node) -> Survey:
                 found.functions.append(node)
             case "ParamRef":
                 found.parameters[node.number] += 1
+            case "TypeName":
+                found.types.add(strings(node.names))
             case "SubLink":
                 found.sublinks = True
                 found.operators.update(strings(node.oper_name)[-1:])
