@@ -55,23 +55,27 @@ _WITH_SHARDS = """\
 """
 
 
+def _default(value: object) -> str:
+    return escape(f"[default: {value}]")  # else rich takes it for markup, and shows nothing
+
+
 def demo(
     shards: Annotated[
-        int | None, typer.Option(min=1, max=16, help=f"Number of shards. [default: {_DEFAULT.shards}]")
+        int | None, typer.Option(min=1, max=16, help=f"Number of shards. {_default(_DEFAULT.shards)}")
     ] = None,
     replicas: Annotated[
         int | None,
-        typer.Option(min=0, max=4, help=f"Streaming replicas of each shard. [default: {_DEFAULT.replicas}]"),
+        typer.Option(min=0, max=4, help=f"Streaming replicas of each shard. {_default(_DEFAULT.replicas)}"),
     ] = None,
     tenants: Annotated[
-        int | None, typer.Option(min=1, help=f"Number of tenants. [default: {_DEFAULT.tenants}]")
+        int | None, typer.Option(min=1, help=f"Number of tenants. {_default(_DEFAULT.tenants)}")
     ] = None,
     orders: Annotated[
-        int | None, typer.Option(min=1, help=f"Number of orders. [default: {_DEFAULT.orders}]")
+        int | None, typer.Option(min=1, help=f"Number of orders. {_default(_DEFAULT.orders)}")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Port to serve on. [default: 6432, or any if that is taken]"),
+        typer.Option(min=1, max=65535, help=f"Port to serve on. {_default('6432, or any if that is taken')}"),
     ] = None,
     directory: Annotated[
         Path | None,
