@@ -13,6 +13,7 @@ from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, ShardproxyError, Unavailable
 from shardproxy.routing.route import Anywhere, OneShard, Role
+from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings
 from shardproxy.session.transaction import Block
 from shardproxy.wire import client_messages
@@ -167,7 +168,7 @@ class Link:
             and transaction.block is Block.BEGUN
             and transaction.before.server is not self.session.settings.server
         ):
-            await command(connection, ";".join(transaction.opening).encode())
+            await command(connection, script(transaction.opening).encode())
             transaction.opened(failed=False)
 
     # --- sending --------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ class Link:
         """
         connection = self.connection
         assert connection is not None
-        head = "".join(sql + ";" for sql in opening)
+        head = script(opening)
         if closing:
             text += "".join("\n;" + sql for sql in closing).encode()
             connection.stream.tags = len(self.session.effects)

@@ -25,6 +25,7 @@ from shardproxy.session.eager import start
 from shardproxy.session.extended import Extended
 from shardproxy.session.link import Link
 from shardproxy.session.names import expanded
+from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
@@ -239,7 +240,7 @@ class Session:
         """
         connection = await self.link.take(Anywhere(Role.PRIMARY, "to check a setting"))
         try:
-            await command(connection, ";".join([*self.transaction.opening, *sqls]).encode())
+            await command(connection, script([*self.transaction.opening, *sqls]).encode())
             return dict(connection.parameters)
         finally:
             if not connection.closed:

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from shardproxy.errors import ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
+from shardproxy.session.script import script
 from shardproxy.sql.statement import SettingChange
 from shardproxy.topology.keys import Key, KeyFamily
 
@@ -71,7 +72,7 @@ class ServerSettings:
         """The statements that bring any connection to these settings; each was accepted by a server
         before.
         """
-        return b"".join([b"RESET ALL;RESET ROLE", *(b";" + sql.encode() for sql, _ in self.changes.values())])
+        return script(["RESET ALL", "RESET ROLE", *(sql for sql, _ in self.changes.values())]).encode()
 
 
 NO_SETTINGS = ServerSettings.of({})

@@ -33,14 +33,15 @@ class Savepoint:
 class Transaction:
     """The transaction of one session: a block, or a request outside of one, which is a transaction too.
 
-    ``opening`` holds the statements to send ahead of the first one for a shard. ``before`` are the
-    settings at its begin, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
+    ``opening`` holds the statements to send ahead of the first one for a shard, ``characteristics`` those of
+    them that say what AND CHAIN begins anew. ``before`` are the settings at its begin, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
     ``failed``: a server's block has failed.
     """
 
     def __init__(self) -> None:
         self.block = Block.NONE
         self.opening: list[str] = []
+        self.characteristics: list[str] = []
         self.savepoints: list[Savepoint] = []
         self.before = Settings()
         self.committed = Settings()
@@ -52,10 +53,11 @@ class Transaction:
         if self.savepoints:
             self.savepoints = []
 
-    def begin(self, sql: str, settings: Settings) -> None:
-        """BEGIN outside a block."""
+    def begin(self, *sqls: str, settings: Settings) -> None:
+        """BEGIN outside a block, perhaps with SET TRANSACTION behind it."""
         self.block = Block.BEGUN
-        self.opening = [sql]
+        self.opening = list(sqls)
+        self.characteristics = list(sqls)
         self.start(settings)
 
     def opened(self, *, failed: bool) -> None:

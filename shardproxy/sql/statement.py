@@ -136,6 +136,7 @@ class Statement:
     set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
     unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
     name: str | None = None  # savepoint, prepared statement, cursor ...
+    chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
     notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other

@@ -48,6 +48,8 @@ class FunctionUse:
             self._add_user(function)
         if len(parts) == 1 or parts[-2] == "pg_catalog":
             self._add_builtin(name)
+            if name == "ts_rewrite" and len(call.args) < 3:  # the other form is given its queries
+                raise _runs_text(name)
             if name == set_config.NAME:
                 self.set_configs.append(call)
             if name == set_config.READING:
@@ -111,6 +113,10 @@ def is_aggregate(call: Node, names: Names) -> bool:
     return any(function.kind == "a" for function in user_functions(parts, names))
 
 
+def _runs_text(name: str) -> Refused:
+    return Refused(f"{name}(), which reads tables that are named in a value")
+
+
 def _refuse(name: str) -> None:
     if name in catalog.SEQUENCE_STATE:
         raise Refused(
@@ -120,6 +126,6 @@ def _refuse(name: str) -> None:
     if name.startswith("lo_") or name in ("loread", "lowrite"):
         raise Refused(f"the large object function {name}()", hint="Large objects are not sharded; use bytea.")
     if name in catalog.RUNS_TEXT:
-        raise Refused(f"{name}(), which reads tables that are named in a value")
+        raise _runs_text(name)
     if name in catalog.SERVER_FILES:
         raise Refused(f"{name}(), which reads files of one server")

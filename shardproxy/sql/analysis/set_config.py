@@ -1,8 +1,8 @@
 """SELECT set_config(...): SET as a function call, which drivers and frameworks use.
 
 Where the calls are the columns of a SELECT without tables, the session follows them as it follows SET.
-Anywhere else only settings that do not change how statements are read may be set, and the session keeps its
-server connection.
+Anywhere else, in a SELECT that is explained, prepared or copied too, only settings that do not change how
+statements are read may be set, and the session keeps its server connection.
 """
 
 from typing import Final

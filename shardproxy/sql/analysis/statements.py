@@ -78,7 +78,7 @@ def _plan(
     context = Context(names, variables, values, make_conditions(names, variables, values), found, use)
     use.add_all(found, names)
     if type_name(node) in QUERIES:
-        statement = query(context, node)
+        statement = query(context, node, alone=True)
     else:
         statement = utility(context, node, sql)
     context.check_accounted()

@@ -74,7 +74,8 @@ def _transaction(self: Utility) -> Statement:
     transaction_kind = _TRANSACTION_KINDS.get(enum_name(self.node, "kind"))
     if transaction_kind is None:
         raise Refused(command_tag(self.node), hint="Two-phase commit is the proxy's own business.")
-    return self.anywhere(transaction_kind, name=self.node.savepoint_name or None)
+    statement = self.anywhere(transaction_kind, name=self.node.savepoint_name or None)
+    return replace(statement, chain=self.node.chain)
 
 
 def _discard(self: Utility) -> Statement:
