@@ -34,8 +34,8 @@ class Transaction:
     """The transaction of one session: a block, or a request outside of one, which is a transaction too.
 
     ``opening`` holds the statements to send ahead of the first one for a shard, ``characteristics`` those of
-    them that say what AND CHAIN begins anew. ``before`` are the settings at its begin, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
-    ``failed``: a server's block has failed.
+    them that say what AND CHAIN begins anew. ``before`` are the settings at its begin, ``committed`` those
+    that COMMIT makes last (SET LOCAL is not in them). ``failed``: a server's block has failed.
     """
 
     def __init__(self) -> None:

@@ -55,9 +55,7 @@ class Conditions:
                 for argument in expression.args:
                     yield from self._facts(argument, scope, solid)
             case "OR_EXPR":
-                yield from _alternatives(
-                    [self.facts(argument, scope, solid) for argument in expression.args]
-                )
+                yield from _alternatives([self.facts(argument, scope, solid) for argument in expression.args])
 
     def _comparison(self, expression: Node, scope: Scope, solid: frozenset[int]) -> Iterator[Fact]:
         if not self.builtin_equality or strings(expression.name) not in (("=",), ("pg_catalog", "=")):
@@ -103,9 +101,7 @@ class Conditions:
                 values = self._values.read_all([elements[i] for elements in rows])
                 yield from self._one_of(self.column(element, scope), values)
 
-    def _not_distinct(
-        self, left: Node, right: Node, scope: Scope, solid: frozenset[int]
-    ) -> Iterator[Fact]:
+    def _not_distinct(self, left: Node, right: Node, scope: Scope, solid: frozenset[int]) -> Iterator[Fact]:
         """``x IS NOT DISTINCT FROM 7`` is ``x = 7``; with NULL it holds for rows without a key, of which
         there are none only where the column is NOT NULL and no outer join makes it NULL.
         """

@@ -84,7 +84,7 @@ def _plan(
     context.check_accounted()
     if context.unknown is not None:
         error = does_not_exist(context.unknown, text)
-        statement = replace(statement, unless_pinned=error, foldable=False)
+        statement = replace(statement, unless_pinned=error, private=True, foldable=False)
     return statement
 
 

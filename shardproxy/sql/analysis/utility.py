@@ -101,7 +101,7 @@ def _prepare(self: Utility) -> Statement:
 
 
 def _execute(self: Utility) -> Statement:
-    return self.anywhere(name=self.node.name)
+    return replace(self.anywhere(name=self.node.name), private=True)
 
 
 def _declare(self: Utility) -> Statement:
@@ -119,7 +119,7 @@ def _declare(self: Utility) -> Statement:
 
 
 def _cursor(self: Utility) -> Statement:
-    return self.anywhere(name=self.node.portalname or None)
+    return replace(self.anywhere(name=self.node.portalname or None), private=True)
 
 
 def _explain(self: Utility) -> Statement:
