@@ -76,6 +76,11 @@ class Request:
         context = RoutingContext(tenant, settings.read, primary or session.in_block)
         if statement.notifies:
             self._check_notifies_on(session.link.shard if session.link.held else None, statement)
+        if statement.reveals is not None and settings.tenant is not None and session.shared.options.isolate:
+            raise Refused(
+                f"{statement.reveals} in a session with a tenant: it shows values of other tenants",
+                hint="RESET shardproxy.tenant first.",
+            )
         if statement.kind is Kind.COPY_IN and statement.unbound and not self.isolates([statement]):
             raise Refused(
                 "COPY FROM into a sharded table, whose rows may belong to several shards",

@@ -218,9 +218,12 @@ class Session:
     @property
     def search_path(self) -> tuple[str, ...]:
         """The schemas in which names are looked up."""
-        value, role = self.settings.server.value("search_path"), self.settings.server.value("role")
-        user = self.shared.server_user if role in (None, "none") else role
-        return expanded(self.shared.search_path if value is None else value, user or "")
+        server, shared = self.settings.server, self.shared
+        value, role = server.value("search_path"), server.value("role")
+        path = shared.search_path if value is None else value
+        if role in (None, "none"):
+            return expanded(path, shared.server_user, shared.planner.schema.hidden)
+        return expanded(path, role or "")
 
     @property
     def in_block(self) -> bool:

@@ -8,7 +8,7 @@ session's, in one round trip, and only when they differ. Equal settings are one 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 from weakref import WeakValueDictionary
 
 from shardproxy.errors import ShardproxyError
@@ -20,6 +20,9 @@ from shardproxy.topology.keys import Key, KeyFamily
 
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
+
+REQUIRED: Final = {"standard_conforming_strings": "on", "array_nulls": "on", "transform_null_equals": "off"}
+"""Settings under which servers read statements and keys as we do, whatever their configuration says."""
 
 _Change = tuple[str, tuple[str, str]]
 _Changes = frozenset[_Change] | tuple[_Change, ...]

@@ -18,11 +18,10 @@ from shardproxy.sql.encoding import decode
 
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_SPACES: Final = frozenset((b" ", b"\t", b"\n", b"\r", b"\f", b"\v"))
-_FIRST_BYTES: Final = _SPACES | {b"/", b"-"}
+_FIRST_BYTES: Final = frozenset((b" ", b"\t", b"\n", b"\r", b"\f", b"\v", b"/", b"-"))
 _SLASH: Final = ord("/")
-_NOT_SPACE: Final = re.compile(rb"[^ \t\n\r\f\v]|\Z")
-_LINE_END: Final = re.compile(rb"[\n\r]|\Z")
+_SPACE: Final = re.compile(rb"[ \t\n\r\f\v]*")
+_LINE: Final = re.compile(rb"[^\n\r]*")
 _DELIMITER: Final = re.compile(rb"/\*|\*/")
 _OURS: Final = re.compile(rb"(?:\A|,)\s*shardproxy\s*\.", re.IGNORECASE)
 _SETTING: Final = re.compile(rb"(?:\A|,)\s*shardproxy\s*\.\s*\w+\s*=", re.IGNORECASE)
@@ -35,6 +34,7 @@ _QUOTED: Final = re.compile(
 )
 """A comment or where one begins, or what may look as if it had one: a string or a quoted name."""
 
+_HINT: Final = "Begin the text with /* shardproxy.tenant='acme' */; values are percent-encoded."
 _FLAGS: Final = frozenset(("shardproxy.explain",))  # may stand without a value, which is then "on"
 _ESCAPED: Final = re.compile(rb"\\(.)|''", re.DOTALL)
 _STRAY_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -60,16 +60,14 @@ def leading_settings(text: bytes) -> Mapping[str, str]:
 
 
 def leading_comments_end(text: bytes) -> int:
-    """The byte where the statement begins after comments and space; 0 if ``text`` does not begin with them."""
+    """The byte where the statement begins after comments and space; 0 if ``text`` begins with neither."""
     if text[:1] not in _FIRST_BYTES:
         return 0
     end = 0
     for _, end in _leading_comments(text):
         if end < 0:
             return 0
-    while end and text[end : end + 1] in _SPACES:
-        end += 1
-    return end
+    return _end_of(_SPACE, text, end) if end else 0
 
 
 def _leading_comments(text: bytes) -> Iterator[tuple[int, int]]:
@@ -78,11 +76,11 @@ def _leading_comments(text: bytes) -> Iterator[tuple[int, int]]:
     """
     at = 0
     while True:
-        at = _NOT_SPACE.search(text, at).start()
+        at = _end_of(_SPACE, text, at)
         if text.startswith(b"/*", at):
             end = _comment_end(text, at)
         elif text.startswith(b"--", at):
-            end = _LINE_END.search(text, at).start()
+            end = _end_of(_LINE, text, at)
         else:
             return
         yield at, end
@@ -91,8 +89,14 @@ def _leading_comments(text: bytes) -> Iterator[tuple[int, int]]:
         at = end
 
 
+def _end_of(pattern: re.Pattern[bytes], text: bytes, at: int) -> int:
+    """Where what matches from ``at``, perhaps nothing, ends."""
+    match = pattern.match(text, at)
+    return at if match is None else match.end()
+
+
 def _check_no_others(text: bytes, end: int) -> None:
-    """Refuse settings in comments that do not count. A string that looks like one is a value of somebody's."""
+    """Refuse settings in comments that do not count. A string that looks like one is somebody's value."""
     at = 0
     while (token := _QUOTED.search(text, at)) is not None:
         start, at = token.span()
@@ -107,7 +111,9 @@ def _check_no_others(text: bytes, end: int) -> None:
             continue
         if (start >= end or not block) and _SETTING.search(text[start + 2 : at - 2 if block else at]):
             where = "behind the statement's beginning" if block else 'in a "--" comment'
-            raise _malformed(f"it stands {where}")
+            raise StatementError(
+                f"a shardproxy setting in a comment that does not count: it stands {where}", hint=_HINT
+            )
 
 
 def _comment_end(text: bytes, start: int) -> int:
@@ -156,5 +162,5 @@ def _decode(quoted: bytes) -> str:
 def _malformed(why: str) -> StatementError:
     return StatementError(
         f"invalid shardproxy setting in the leading comment: {why}",
-        hint="Write it as /* shardproxy.tenant='acme' */; values are percent-encoded.",
+        hint=_HINT,
     )

@@ -137,6 +137,7 @@ class Statement:
     unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
     name: str | None = None  # savepoint, prepared statement, cursor ...
     chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
+    reveals: str | None = None  # a catalog it reads that shows values of any tenant's rows
     private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard

@@ -38,7 +38,19 @@ def test_the_functions_named_for_their_behaviour_exist(server: Server) -> None:
         "SEQUENCE_CHANGES",
         "RUNS_TEXT",
         "SERVER_FILES",
+        "SIGNALS",
+        "CONNECTION_FUNCTIONS",
+        "REVEALING_FUNCTIONS",
         "SESSION_STATE",
         "CLOCKS",
     ):
         assert getattr(catalog, group) <= names, group
+
+
+def test_the_catalogs_named_for_what_they_show_exist(server: Server) -> None:
+    names = set(
+        server.query(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')"
+        ).split()
+    )
+    assert names >= catalog.CONNECTION_CATALOGS | catalog.REVEALING_CATALOGS
