@@ -17,6 +17,7 @@ from shardproxy.monitor.servers import WatchedServer
 from shardproxy.monitor.shard_health import RotationOptions
 from shardproxy.routing.route import Role
 from shardproxy.secret import Secret
+from shardproxy.session.settings import REQUIRED
 from shardproxy.session.shared import SessionOptions
 from shardproxy.topology import shard_map as topology
 from shardproxy.topology.tables import Local, Reference, Sharded, TableRule, TableRules
@@ -84,7 +85,7 @@ def shard_specs(config: Config) -> tuple[ShardSpec, ...]:
 
 def _shard_spec(config: Config, shard: Shard) -> ShardSpec:
     access = shard_login(config, shard)
-    settings = {"application_name": config.server.application_name, "client_encoding": "UTF8"}
+    settings = {"application_name": config.server.application_name, "client_encoding": "UTF8", **REQUIRED}
     login = Login(access.user, access.database, access.password, settings)
     primary, *replicas = (ServerSpec(_address(address), login) for address in servers(shard))
     return ShardSpec(shard.name, primary, tuple(replicas))

@@ -1,9 +1,15 @@
--- Bare names and enum types: (what, schema, name, oid), where "what" is schema, system_relation, user_operator or
--- enum_type. The last covers every enum type outside the system schemas;
+-- Bare names and enum types: (what, schema, name, oid), where "what" is schema, hidden_schema, system_relation,
+-- user_operator or enum_type. Hidden are the schemas that the search_path of this role leaves out, for want of USAGE.
+-- The last covers every enum type outside the system schemas;
 -- the schema of a user_operator is the name of its function.
 SELECT 'schema' AS what, n.nspname::pg_catalog.text AS schema, '' AS name, 0::pg_catalog.int8 AS oid
 FROM pg_catalog.pg_namespace AS n
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+UNION ALL
+SELECT 'hidden_schema', n.nspname::pg_catalog.text, '', 0
+FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 UNION ALL
 SELECT 'system_relation', 'pg_catalog', c.relname::pg_catalog.text, 0
 FROM pg_catalog.pg_class AS c

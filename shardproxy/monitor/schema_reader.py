@@ -26,7 +26,7 @@ VANISHED: Final = (asyncpg.InternalServerError, asyncpg.UndefinedTableError, asy
 # pg_get_viewdef locks the tables of the view; behind a long ALTER TABLE it is better to say so and try later.
 SETTINGS: Final = (
     "SET LOCAL search_path = ''; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; "
-    "SET LOCAL quote_all_identifiers = off"
+    "SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on"
 )
 
 Rows = Sequence[Mapping[str, Any]]
@@ -63,6 +63,7 @@ async def _read_once(connection: asyncpg.Connection) -> Schema:
         functions=known,
         system_relations=_names(names, "system_relation"),
         schemas=frozenset(row["schema"] for row in names if row["what"] == "schema"),
+        hidden=frozenset(row["schema"] for row in names if row["what"] == "hidden_schema"),
         user_operators=operators,
         reading_operators=_reading_operators(names, known),
         enum_types={(row["schema"], row["name"]): row["oid"] for row in names if row["what"] == "enum_type"},
@@ -128,13 +129,14 @@ def version_of(schema: Schema) -> int:
 def fingerprint(schema: Schema) -> str:
     """A hash of the content without the OIDs that differ from server to server: equal on equal shards.
 
-    16 hexadecimal digits. What is not the user's (the catalogs of another PostgreSQL version) does not count.
+    16 hexadecimal digits. What is not the user's (the catalogs of another PostgreSQL version) does not count,
+    nor do the login's rights.
     """
     alike = {
         name: replace(relation, columns=tuple(map(_without_user_oid, relation.columns)))
         for name, relation in schema.relations.items()
     }
-    comparable = replace(schema, relations=alike, system_relations=frozenset())
+    comparable = replace(schema, relations=alike, system_relations=frozenset(), hidden=frozenset())
     return _digest(comparable, dict.fromkeys(schema.enum_types, 0)).hex()
 
 
@@ -149,6 +151,7 @@ def _digest(schema: Schema, enum_types: Mapping[tuple[str, str], int]) -> bytes:
         sorted(schema.functions.items(), key=lambda item: item[0]),
         sorted(schema.system_relations),
         sorted(schema.schemas),
+        sorted(schema.hidden),
         sorted(schema.user_operators),
         sorted(schema.reading_operators),
         sorted(enum_types.items()),

@@ -7,6 +7,7 @@ Sync is skipped, here as on the server.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 PARSE_MESSAGE = 0x50
 BIND_MESSAGE = 0x42
 SYNC_KIND = 0x53
+_OWNERS = count()
 EXPLAIN_ROW = local.Answer("EXPLAIN", EXPLAIN_COLUMNS).description()
 
 
@@ -52,6 +54,7 @@ class Extended:
         self.out: list[bytes] = []
         self._sync_sent = True
         self._fresh = True
+        self._owner = b"%d/" % next(_OWNERS)
         self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
             0x42: self._bind,
             0x44: self._describe,
@@ -139,7 +142,7 @@ class Extended:
         name, text, oids = client_messages.parse_parse(body)
         if not name:
             self.statements.pop(name, None)
-        prepared = Prepared(text, oids, session.settings.server.folded)
+        prepared = Prepared(text, oids, self._owner + name, session.settings.server.folded)
         statement = self._plan(prepared)
         session.check_allowed(statement)
         self._check_names(statement)
@@ -178,11 +181,12 @@ class Extended:
             else:
                 role = session.settings.server.value("role")
                 key: DescriptionKey = (prepared.text, prepared.oids, session.search_path, role)
-                found = session.shared.descriptions.get(key)
+                private = prepared.statement.private
+                found = None if private else session.shared.descriptions.get(key)
                 if found is None:
-                    learned = await self._ask(prepared)
-                    found = _description(learned)
-                    session.shared.descriptions.put(key, found)
+                    found = _description(await self._ask(prepared))
+                    if not private:
+                        session.shared.descriptions.put(key, found)
                 prepared.description = found
         return prepared.description
 
@@ -204,6 +208,7 @@ class Extended:
         if link.connection is not None and link.in_group:
             return await self._ask_in_group(link.connection, prepared)
         connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
+        prepared.renew(connection, name)
         try:
             return await learn(connection, name, text, oids)
         finally:
@@ -216,7 +221,7 @@ class Extended:
         self._enter_group(connection)
         done = session.loop.create_future()
         learned = Learn(lambda: None if done.done() else done.set_result(None))
-        self.out.append(connection.prepare(prepared.name, prepared.text, prepared.oids))
+        self.out.append(prepared.prepare(connection, prepared.name, prepared.text))
         connection.stream.promise(learned)
         self.out.append(client_messages.describe(b"S", prepared.name) + client_messages.FLUSH)
         self._send()
@@ -291,7 +296,7 @@ class Extended:
         if rewritten:
             connection.stream.prefix = -1
         self._open_block(connection)
-        self.out.append(connection.prepare(name, text, prepared.oids))
+        self.out.append(prepared.prepare(connection, name, text))
         connection.stream.promise(BIND)
         self.out.append(client_messages.rename_statement(body, name))
 

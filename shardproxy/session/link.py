@@ -14,6 +14,7 @@ from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, ShardproxyError, Unavailable
 from shardproxy.routing.route import Anywhere, OneShard, Role
 from shardproxy.session import moving
+from shardproxy.session.script import script
 from shardproxy.session.settings import SET_BY_QUERY, ServerSettings
 from shardproxy.session.transaction import Block
 from shardproxy.wire import client_messages
@@ -173,8 +174,7 @@ class Link:
                 or any(sql.startswith(SET_BY_QUERY) for sql in transaction.opening)
             )
         ):
-            await command(connection, ";".join(transaction.opening).encode())
-            transaction.take_opening()
+            await command(connection, script(transaction.take_opening()).encode())
             transaction.opened(failed=False)
 
     # --- sending --------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Link:
         """
         connection = self.connection
         assert connection is not None
-        head = "".join(sql + ";" for sql in opening)
+        head = script(opening)
         if closing:
             text += "".join("\n;" + sql for sql in closing).encode()
             connection.stream.tags = len(self.session.effects)

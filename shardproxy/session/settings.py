@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from shardproxy.errors import ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
+from shardproxy.session.script import script
 from shardproxy.sql.statement import SettingChange
 from shardproxy.topology.keys import Key, KeyFamily
 
@@ -24,6 +25,8 @@ FOLDED: Final = ("bytea_output", "extra_float_digits")
 """Settings of functions that are declared immutable all the same: planning evaluates them, and a prepared
 statement keeps the result.
 """
+REQUIRED: Final = {"standard_conforming_strings": "on", "array_nulls": "on", "transform_null_equals": "off"}
+"""Settings under which servers read statements and keys as we do, whatever their configuration says."""
 
 _Change = tuple[str, tuple[str, str]]
 _Changes = frozenset[_Change] | tuple[_Change, ...]
@@ -78,7 +81,7 @@ class ServerSettings:
         """The statements that bring any connection to these settings; each was accepted by a server
         before.
         """
-        return b"".join([b"RESET ALL;RESET ROLE", *(b";" + sql.encode() for sql, _ in self.changes.values())])
+        return script(["RESET ALL", "RESET ROLE", *(sql for sql, _ in self.changes.values())]).encode()
 
 
 NO_SETTINGS = ServerSettings.of({})

@@ -77,6 +77,7 @@ class Schema:
     functions: Mapping[str, tuple[Function, ...]]
     system_relations: frozenset[str]
     schemas: frozenset[str] = frozenset({"public"})
+    hidden: frozenset[str] = frozenset()  # schemas of which our login has no USAGE: no search_path finds them
     user_operators: frozenset[str] = frozenset()  # operator names defined outside pg_catalog and extensions
     reading_operators: frozenset[str] = frozenset()  # those of them whose function may touch tables
     enum_types: Mapping[RelationName, int] = field(default_factory=dict)

@@ -141,6 +141,9 @@ class Statement:
     set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
     unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
     name: str | None = None  # savepoint, prepared statement, cursor ...
+    chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
+    reveals: str | None = None  # a catalog it reads that shows values of any tenant's rows
+    private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
     notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other

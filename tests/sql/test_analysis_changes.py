@@ -236,6 +236,11 @@ MERGES = [
         "unbound orders",
     ),
     (
+        "MERGE INTO orders o USING (customers c LEFT JOIN order_items i ON i.tenant_id = c.tenant_id AND i.line = 9)"
+        " ON i.tenant_id IS NOT DISTINCT FROM NULL AND o.tenant_id = c.tenant_id WHEN MATCHED THEN DELETE",
+        "unbound customers, order_items, orders",
+    ),
+    (
         "MERGE INTO orders o USING (SELECT 'a' AS t) s ON o.order_id = 7 WHEN MATCHED THEN DELETE",
         "unbound orders",
     ),

@@ -39,6 +39,9 @@ def test_the_functions_named_for_their_behaviour_exist(server: Server) -> None:
         "SEQUENCE_CHANGES",
         "RUNS_TEXT",
         "SERVER_FILES",
+        "SIGNALS",
+        "CONNECTION_FUNCTIONS",
+        "REVEALING_FUNCTIONS",
         "SESSION_STATE",
         "CLOCKS",
     ):
@@ -58,3 +61,12 @@ def test_every_system_view_binds_a_block_or_was_looked_at(server: Server) -> Non
     binding = {name for name in views if name.startswith(catalog.BINDING_VIEW_PREFIXES)}
     assert views - binding - catalog.BINDING_VIEWS == views & harmless.VIEWS
     assert not harmless.VIEWS & (binding | catalog.BINDING_VIEWS)
+
+
+def test_the_catalogs_named_for_what_they_show_exist(server: Server) -> None:
+    names = set(
+        server.query(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')"
+        ).split()
+    )
+    assert names >= catalog.CONNECTION_CATALOGS | catalog.REVEALING_CATALOGS

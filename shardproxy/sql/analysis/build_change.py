@@ -12,7 +12,7 @@ from shardproxy.sql.analysis.equivalence import Fact, OneOf
 from shardproxy.sql.analysis.levels import InsertedKey, Join, JoinKind, Level, Opaque, Output, Table, entries
 from shardproxy.sql.analysis.outputs import target_outputs
 from shardproxy.sql.analysis.scope import Column, Item, Scope
-from shardproxy.sql.analysis.surviving import nulled
+from shardproxy.sql.analysis.surviving import solid
 from shardproxy.sql.analysis.tree import Node, enum_name, kind, type_name
 from shardproxy.sql.analysis.values import Form, Value
 from shardproxy.sql.analysis.with_clause import WithClause
@@ -84,7 +84,7 @@ def _change(context: Context, statement: Node, level: Level, others: Iterable[No
     if kind(statement.where_clause) == "current_of_expr":
         raise Refused("WHERE CURRENT OF a cursor", hint="Name the row by its key.")
     if kind(statement.where_clause):
-        level.facts = context.conditions.facts(statement.where_clause, level.scope, nulled(level.sources))
+        level.facts = context.conditions.facts(statement.where_clause, level.scope, solid(level.sources))
 
 
 def _check_assignments(source: Table | Opaque, targets: Iterable[Node]) -> None:
@@ -188,7 +188,7 @@ def _merge(context: Context, statement: Node, level: Level) -> None:
     level.scope.items.insert(0, item)
     clauses = [node.merge_when_clause for node in statement.merge_when_clauses]
     matches = {enum_name(clause, "match_kind") for clause in clauses}
-    facts = context.conditions.facts(statement.join_condition, level.scope, frozenset())
+    facts = context.conditions.facts(statement.join_condition, level.scope, solid((source, target)))
     both = entries(target) | entries(source)
     level.sources = [Join(_merge_join(matches), source, target, facts, (), both)]
     for clause in clauses:

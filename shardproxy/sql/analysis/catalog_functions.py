@@ -114,6 +114,23 @@ RUNS_TEXT: Final = frozenset(
 
 SERVER_FILES: Final = frozenset({"pg_read_file", "pg_read_binary_file", "pg_stat_file", "pg_ls_dir"})
 
+SIGNALS: Final = frozenset({"pg_cancel_backend", "pg_terminate_backend"})
+"""They name a server process, and server processes are lent from session to session."""
+
+CONNECTION_CATALOGS: Final = frozenset({"pg_prepared_statements"})
+CONNECTION_FUNCTIONS: Final = frozenset({"pg_prepared_statement"})
+"""They show what is prepared on the server connection, by whomever."""
+
+REVEALING_CATALOGS: Final = frozenset(
+    """
+    pg_stats pg_stats_ext pg_stats_ext_exprs pg_statistic pg_statistic_ext_data pg_stat_activity
+    """.split()
+)
+REVEALING_FUNCTIONS: Final = frozenset(
+    {"pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_mcv_list_items"}
+)
+"""They show values out of rows, or statements of other sessions: not for a session of one tenant."""
+
 SESSION_STATE: Final = frozenset({"setseed", "pg_replication_origin_session_setup", "pg_export_snapshot"})
 """They change the server connection for what follows."""
 

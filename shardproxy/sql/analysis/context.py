@@ -56,6 +56,8 @@ class Context:
         self.targets[target.name] = target
         if target.nature is Nature.UNKNOWN and self.unknown is None:
             self.unknown = range_var
+        if target.nature is Nature.SYSTEM:
+            self.use.add_catalog(target.name[1])
         if target.relation is not None and target.relation.policies_read:
             self.use.reads = self.use.reads or f"behind the policies of {target.name[1]}"
         return target

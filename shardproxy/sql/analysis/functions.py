@@ -17,7 +17,8 @@ class FunctionUse:
 
     ``reads``: a user's function that may read tables. ``local``: a function whose answer differs from server
     to server. ``binds``: the answer is this transaction's alone, see :mod:`movable`. ``sequence``: a sequence
-    is changed. ``pins``: the session must keep its server connection.
+    is changed. ``pins``: the session must keep its server connection. ``reveals``: a catalog that shows
+    values of rows, or of what other sessions run.
     """
 
     volatile: bool = False
@@ -27,6 +28,7 @@ class FunctionUse:
     sequence: str | None = None
     pins: str | None = None
     notifies: bool = False
+    reveals: str | None = None
     values_read: bool = False  # a decision looked at the value of an argument
     aggregates: set[str] = field(default_factory=set)
     set_configs: list[Node] = field(default_factory=list)
@@ -44,6 +46,13 @@ class FunctionUse:
             self.local = self.local or found.clock
         self.binds = self.binds or movable.binds(found, names)
 
+    def add_catalog(self, name: str) -> None:
+        """Account for a relation of the system's. Raises Refused for one that speaks of somebody else."""
+        if name in catalog.CONNECTION_CATALOGS:
+            raise _of_connection(name)
+        if name in catalog.REVEALING_CATALOGS:
+            self.reveals = self.reveals or name
+
     def _add(self, call: Node, names: Names) -> None:
         parts = strings(call.funcname)
         name = parts[-1]
@@ -51,10 +60,12 @@ class FunctionUse:
             self._add_user(function)
         if len(parts) == 1 or parts[-2] == "pg_catalog":
             self._add_builtin(name)
+            if name == "ts_rewrite" and len(call.args) < 3:  # the other form is given its queries
+                raise _runs_text(name)
             if name == set_config.NAME:
                 self.set_configs.append(call)
             if name == set_config.READING:
-                set_config.check_read(call)
+                self.volatile |= not set_config.check_read(call)
         if is_aggregate(call, names):
             self.aggregates.add(name)
 
@@ -84,6 +95,8 @@ class FunctionUse:
             self.local = self.local or name
         if name in catalog.SEQUENCE_CHANGES:
             self.sequence = self.sequence or name
+        if name in catalog.REVEALING_FUNCTIONS:
+            self.reveals = self.reveals or f"{name}()"
         if name in catalog.SESSION_LOCKS:
             self.pins = "session advisory lock"
         if name in catalog.SESSION_STATE:
@@ -117,6 +130,14 @@ def is_aggregate(call: Node, names: Names) -> bool:
     return any(function.kind == "a" for function in user_functions(parts, names))
 
 
+def _runs_text(name: str) -> Refused:
+    return Refused(f"{name}(), which reads tables that are named in a value")
+
+
+def _of_connection(name: str) -> Refused:
+    return Refused(f"{name}, which shows what other sessions prepared on the server connection")
+
+
 def _refuse(name: str) -> None:
     if name in catalog.SEQUENCE_STATE:
         raise Refused(
@@ -126,6 +147,13 @@ def _refuse(name: str) -> None:
     if name.startswith("lo_") or name in ("loread", "lowrite"):
         raise Refused(f"the large object function {name}()", hint="Large objects are not sharded; use bytea.")
     if name in catalog.RUNS_TEXT:
-        raise Refused(f"{name}(), which reads tables that are named in a value")
+        raise _runs_text(name)
+    if name in catalog.CONNECTION_FUNCTIONS:
+        raise _of_connection(f"{name}()")
+    if name in catalog.SIGNALS:
+        raise Refused(
+            f"{name}(), whose server process may serve another session by now",
+            hint="Cancel through the protocol, or call it on the shard itself.",
+        )
     if name in catalog.SERVER_FILES:
         raise Refused(f"{name}(), which reads files of one server")

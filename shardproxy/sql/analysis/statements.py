@@ -79,14 +79,14 @@ def _plan(
     context = Context(names, variables, values, make_conditions(names, variables, values), found, use)
     use.add_all(found, names)
     if type_name(node) in QUERIES:
-        statement = query(context, node)
+        statement = query(context, node, alone=True)
         statement = replace(statement, movable=is_movable(context, node, statement))
     else:
         statement = utility(context, node, sql)
     context.check_accounted()
     if context.unknown is not None:
         error = does_not_exist(context.unknown, text)
-        statement = replace(statement, unless_pinned=error, foldable=False)
+        statement = replace(statement, unless_pinned=error, private=True, foldable=False)
     return statement
 
 

@@ -36,6 +36,7 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
         relations=relations,
         catalog=catalog or use.notifies,
         notifies=use.notifies,
+        reveals=use.reveals,
         pins=use.pins,
         read_only=_read_only(context),
         foldable=context.values.foldable and not use.values_read,
