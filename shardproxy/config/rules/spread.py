@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from shardproxy.config.mistakes import OptionPath
 from shardproxy.config.model import Config, Group, Table
+from shardproxy.config.model.config import DEFAULT_GROUP
 from shardproxy.config.model.tables import FAMILIES, INTEGER_BITS
 from shardproxy.config.names import BadName, parse_identifier, parse_relation
 from shardproxy.config.report import Report
@@ -39,7 +40,8 @@ def _check_placements(config: Config, declared: Declared, report: Report) -> Non
     for path, group_name, text, shard in placements(config):
         _check_shard(path, shard, declared, report)
         group = config.groups.get(group_name)
-        if group is None:  # tenant_group is unknown, which is reported where it stands
+        # The group is unknown, or another one than the file means: that is reported where it stands.
+        if group is None or (len(path) == 2 and _tenant_group_is_unusable(config, declared)):
             continue
         key = _key(group, text)
         if key is None:
@@ -52,6 +54,11 @@ def _check_placements(config: Config, declared: Declared, report: Report) -> Non
             report.mistake(path, "the same key is placed twice; keep one", at_key=True)
         else:
             placed[group_name, key] = path
+
+
+def _tenant_group_is_unusable(config: Config, declared: Declared) -> bool:
+    meant = DEFAULT_GROUP if DEFAULT_GROUP in declared.groups else next(iter(declared.groups), None)
+    return config.tenant_group is None and meant is not None and meant not in config.groups
 
 
 def _key(group: Group, text: str) -> Key | None:
