@@ -25,6 +25,7 @@ class Survey:
     clock: str | None = None  # CURRENT_TIMESTAMP and its like
     operators: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)  # what is selected from something by a dot
+    types: set[str] = field(default_factory=set)  # bare names of types
 
 
 _CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
@@ -58,6 +59,8 @@ def survey(statement: Node) -> Survey:
                 found.operators.update(strings(node.use_op)[-1:])
             case "A_Indirection":
                 found.fields.update(strings(node.indirection))
+            case "TypeName":
+                found.types.update(strings(node.names)[-1:])
             case "LockingClause":
                 found.locking = True
             case "ColumnRef":
