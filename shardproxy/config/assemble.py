@@ -40,6 +40,7 @@ def table_rules(config: Config) -> TableRules:
         rules={parse_relation(name): _rule(table, config) for name, table in config.tables.items()},
         groups={name: FAMILIES[group.type] for name, group in config.groups.items()},
         tenant_group=config.tenant_group_name,
+        trusted=frozenset(map(parse_relation, config.trusted_functions)),
     )
 
 

@@ -22,6 +22,7 @@ from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind, Statement
+from shardproxy.topology.type_oids import FIRST_USER_OID
 from shardproxy.wire import client_messages, server_messages
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
 from shardproxy.wire.client_messages import Bind
@@ -166,6 +167,12 @@ class Extended:
                     "cannot insert multiple commands into a prepared statement", sqlstate="42601"
                 )
             prepared.take(planned.statements[0], planner, search_path)
+        if planner.checking_type is not None and max(prepared.oids, default=0) >= FIRST_USER_OID:
+            raise Refused(
+                f"a parameter that may be of the type {planner.checking_type}, whose checks may read tables",
+                hint="Leave the types of parameters to the server, or declare the functions of its checks "
+                "under trusted_functions.",
+            )
         return prepared.statement
 
     def _check_names(self, statement: Statement) -> None:

@@ -131,6 +131,7 @@ class Statement:
     key_sets: tuple[KeySet, ...] = ()
     fan_out: bool = False
     refusal: Refused | None = None
+    reads: Refused | None = None  # it runs code that may touch any table: what to say where that matters
     read_only: bool = False
     movable: bool = False
     pins: str | None = None

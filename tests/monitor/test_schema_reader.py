@@ -97,7 +97,7 @@ def test_columns_keep_their_order_and_tell_type_default_and_collation(schema: Sc
         Column("id", 20, "bigint", not_null=True, has_default=True),
         Column("mood", mood, "public.mood"),
         Column("note", 25, "text", deterministic=False),
-        Column("twice", 23, "integer", has_default=True),
+        Column("twice", 23, "integer", has_default=True, generated=True),
     )
 
 

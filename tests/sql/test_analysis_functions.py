@@ -141,7 +141,8 @@ def test_where_functions_may_run(sql: str, expected: str) -> None:
     ],
 )
 def test_an_operator_hides_nowhere(operator: str, sql: str) -> None:
-    schema = replace(SCHEMA, user_operators=frozenset({operator}), reading_operators=frozenset({operator}))
+    reading = {operator: (("public", "reads"),)}
+    schema = replace(SCHEMA, user_operators=frozenset({operator}), reading_operators=reading)
     (statement,) = analyze(sql, schema=schema, rules=RULES, search_path=SEARCH_PATH)
     assert statement.reach is Reach.UNBOUND
     assert statement.refusal is not None

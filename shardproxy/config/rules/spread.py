@@ -1,4 +1,6 @@
-"""Rules about groups, placements and tables: every name exists and every key is of its group's type."""
+"""Rules about groups, placements, tables and trusted functions: every name exists and every key is of its
+group's type.
+"""
 
 from collections.abc import Iterator
 
@@ -16,7 +18,7 @@ _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 
 
 def check_spread(config: Config, declared: Declared, report: Report) -> None:
-    """Report unknown groups and shards, unusable keys and tables that are named twice."""
+    """Report unknown groups and shards, unusable keys, and tables and functions that are named twice."""
     if config.tenant_group is not None:
         _check_group(("tenant_group",), config.tenant_group, config, declared, report)
     _check_placements(config, declared, report)
@@ -24,6 +26,9 @@ def check_spread(config: Config, declared: Declared, report: Report) -> None:
     for name, table in config.tables.items():
         _check_name(name, tables, report)
         _check_table(("tables", name), table, config, declared, report)
+    functions: dict[RelationName, str] = {}
+    for i, name in enumerate(config.trusted_functions):
+        _check_function(("trusted_functions", i), name, functions, report)
 
 
 def placements(config: Config) -> Iterator[tuple[OptionPath, str, str, str]]:
@@ -86,6 +91,17 @@ def _check_name(name: str, tables: dict[RelationName, str], report: Report) -> N
     if relation in tables:
         report.mistake(path, f"is the same table as '{tables[relation]}'; keep one", at_key=True)
     tables.setdefault(relation, name)
+
+
+def _check_function(path: OptionPath, name: str, functions: dict[RelationName, str], report: Report) -> None:
+    try:
+        function = parse_relation(name, "function")
+    except BadName as error:
+        report.mistake(path, f"{error}, without arguments")
+        return
+    if function in functions:
+        report.mistake(path, f"is the same function as '{functions[function]}'; keep one")
+    functions.setdefault(function, name)
 
 
 def _check_table(path: OptionPath, table: Table, config: Config, declared: Declared, report: Report) -> None:

@@ -46,9 +46,9 @@ def build_change(context: Context, statement: Node, scope: Scope) -> Level:
     return level
 
 
-def _target(context: Context, range_var: Node) -> tuple[Table | Opaque, Item]:
-    """The written table as an occurrence, under its name or alias."""
-    target = context.resolve_written(range_var)
+def _target(context: Context, range_var: Node, *events: str) -> tuple[Table | Opaque, Item]:
+    """The table that is written by ``events`` as an occurrence, under its name or alias."""
+    target = context.resolve_written(range_var, *events)
     source, item = table_item(context, target)
     name = range_var.alias.aliasname or range_var.relname
     return source, Item(name, item.columns, item.complete, schema=target.name[0])
@@ -74,7 +74,8 @@ def _scope_of_returning(context: Context, statement: Node, level: Level) -> Scop
 
 def _change(context: Context, statement: Node, level: Level, others: Iterable[Node]) -> None:
     """UPDATE ... FROM and DELETE ... USING: the target joined with the other tables."""
-    source, item = _target(context, statement.relation)
+    event = "UPDATE" if type_name(statement) == "UpdateStmt" else "DELETE"
+    source, item = _target(context, statement.relation, event)
     level.written = source
     level.scope.items.append(item)
     builder = FromBuilder(context, level.scope, build_select)
@@ -91,7 +92,10 @@ def _check_assignments(source: Table | Opaque, targets: Iterable[Node]) -> None:
     """Refuse to change a row's sharding key: the row would have to move to another shard."""
     if not isinstance(source, Table) or not isinstance(source.target.rule, Sharded):
         return
-    key = source.target.rule.key
+    key, relation = source.target.rule.key, source.target.relation
+    column = relation.column(key) if relation is not None else None
+    if column is not None and column.generated:
+        raise Refused(f'UPDATE of table "{source.target.name[1]}", whose sharding key "{key}" is generated')
     for target in targets:
         if target.res_target.name == key:
             raise Refused(
@@ -101,7 +105,8 @@ def _check_assignments(source: Table | Opaque, targets: Iterable[Node]) -> None:
 
 
 def _insert(context: Context, statement: Node, level: Level) -> None:
-    source, item = _target(context, statement.relation)
+    updates = enum_name(statement.on_conflict_clause, "action") == "ONCONFLICT_UPDATE"
+    source, item = _target(context, statement.relation, "INSERT", *(["UPDATE"] if updates else []))
     level.scope.items.append(item)
     rows: Level | None = None
     if kind(statement.select_stmt):
@@ -181,12 +186,13 @@ def _merge(context: Context, statement: Node, level: Level) -> None:
     """MERGE: the source joined with the target; which side keeps rows without a partner depends on the
     actions.
     """
-    target, item = _target(context, statement.relation)
+    clauses = [node.merge_when_clause for node in statement.merge_when_clauses]
+    commands = {enum_name(clause, "command_type").removeprefix("CMD_") for clause in clauses} - {"NOTHING"}
+    target, item = _target(context, statement.relation, *sorted(commands))
     builder = FromBuilder(context, level.scope, build_select)
     source = builder.add(statement.source_relation)
     level.written = target
     level.scope.items.insert(0, item)
-    clauses = [node.merge_when_clause for node in statement.merge_when_clauses]
     matches = {enum_name(clause, "match_kind") for clause in clauses}
     facts = context.conditions.facts(statement.join_condition, level.scope, solid((source, target)))
     both = entries(target) | entries(source)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from shardproxy.errors import Refused, StatementError
 from shardproxy.sql import grammar
 from shardproxy.sql.analysis.context import Context, make_conditions
+from shardproxy.sql.analysis.effects import effects_of
 from shardproxy.sql.analysis.functions import FunctionUse
 from shardproxy.sql.analysis.movable import is_movable
 from shardproxy.sql.analysis.names import Names
@@ -76,7 +77,10 @@ def _plan(
     values = ValueReader(text, places, builtin_types_first=names.builtin_first)
     found = survey(node)
     use = FunctionUse()
-    context = Context(names, variables, values, make_conditions(names, variables, values), found, use)
+    effects = effects_of(names.schema, names.rules)
+    context = Context(
+        names, variables, values, make_conditions(names, variables, values), found, use, effects
+    )
     use.add_all(found, names)
     if type_name(node) in QUERIES:
         statement = query(context, node, alone=True)

@@ -25,7 +25,7 @@ class Survey:
     clock: str | None = None  # CURRENT_TIMESTAMP and its like
     operators: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)  # what is selected from something by a dot
-    types: set[tuple[str, ...]] = field(default_factory=set)  # what is cast to, by their qualified names
+    types: set[tuple[str, ...]] = field(default_factory=set)  # as they are named, qualified or not
 
 
 _CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
