@@ -1,7 +1,7 @@
 """The shard map as a JSON document, as the catalog keeps it; the same map gives the same document.
 
-Shards, groups and tables are named; keys are the text that their type's output function writes. The owners of the
-buckets are one index a bucket, in 16 bits, big-endian, compressed and in base64: a few kilobytes.
+Shards, groups and tables are named; keys are the text that their type's output function writes. The owners
+of the buckets are one index a bucket, in 16 bits, big-endian, compressed and in base64: a few kilobytes.
 """
 
 import binascii
@@ -43,10 +43,10 @@ def to_document(shard_map: ShardMap) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any], epoch: int) -> ShardMap:
-    """The map that ``document`` says, as version ``epoch``. Raises ConfigError for one that cannot be read."""
+    """The map that ``document`` says, as version ``epoch``. Raises ConfigError for one it cannot read."""
     if document.get("layout") != LAYOUT:
         raise ConfigError(
-            f"the catalog's map has layout {document.get('layout')!r}; this version of shardproxy reads {LAYOUT}"
+            f"the catalog's map has layout {document.get('layout')!r}; this shardproxy reads {LAYOUT}"
         )
     try:
         return _read(document, epoch)

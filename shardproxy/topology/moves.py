@@ -12,10 +12,10 @@ PlacedKey = tuple[str, Key]
 class Moving:
     """Some keys, or some buckets of every group, on their way from shard ``source`` to shard ``target``.
 
-    ``number`` is the move's in the catalog. A bucket moves without the keys that have a placement. Both shards
-    are indexes into ShardMap.shards. ``moved`` is False while the source owns the rows: a transaction on them is
-    led by the guard there, and what the target has of them does not count. It is True once the target owns them:
-    what the source still has does not count.
+    ``number`` is the move's in the catalog. A bucket moves without the keys that have a placement. Both
+    shards are indexes into ShardMap.shards. ``moved`` is False while the source owns the rows: a transaction
+    on them is led by the guard there, and what the target has of them does not count. It is True once the
+    target owns them: what the source still has does not count.
     """
 
     number: int
