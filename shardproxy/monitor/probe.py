@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from shardproxy.backend.driver import connect
 from shardproxy.monitor.servers import NO_ANSWER, Sighting, WatchedServer
 from shardproxy.monitor.sql_files import sql
 from shardproxy.routing.route import Role
@@ -77,20 +78,14 @@ class Probe:
             connection.terminate()
 
     async def _connect(self) -> asyncpg.Connection:
-        server, login = self._server, self._server.login
+        server = self._server
         timeout = max(self._options.connect_timeout, self._options.answer_timeout(server.role))
-        connection = await asyncpg.connect(
-            host=server.address.host,
-            port=server.address.port,
-            user=login.user,
-            database=login.database,
-            # Not None, for which asyncpg would look into the environment and into files.
-            password=login.password.reveal() if login.password is not None else "",
-            ssl=False,
-            target_session_attrs="any",
-            server_settings={
-                "application_name": APPLICATION_NAME,
-                "search_path": "pg_catalog",
+        connection = await connect(
+            server.address,
+            server.login,
+            APPLICATION_NAME,
+            timeout=timeout,
+            settings={
                 "statement_timeout": str(round(timeout * 1000)),
                 "default_transaction_read_only": "on",
             },
