@@ -72,6 +72,11 @@ class Pool:
         return len(self.active) + len(self.idle) + self.connecting
 
     @property
+    def coming(self) -> int:
+        """Connections that will be offered without anybody giving them back."""
+        return self.connecting
+
+    @property
     def waiting(self) -> int:
         """Clients that wait for a connection."""
         return len(self.waiters)
@@ -146,17 +151,19 @@ class Pool:
             return
         self.waiters.remove(future)
         self.counters.wait_timeouts += 1
-        future.set_exception(
-            Unavailable(
-                f"no connection to {self.name} became free within {self.options.wait_timeout:g} s",
-                sqlstate="53300",
-                hint=f"All {self.options.size} connections are in use; see pool.size and long transactions.",
-            )
+        future.set_exception(self._exhausted())
+
+    def _exhausted(self) -> Unavailable:
+        """Why there was none in time."""
+        return Unavailable(
+            f"no connection to {self.name} became free within {self.options.wait_timeout:g} s",
+            sqlstate="53300",
+            hint=f"All {self.options.size} connections are in use; see pool.size and long transactions.",
         )
 
     def _grow(self) -> None:
         """Open connections for those who wait, as far as the size allows; after a failure not at once."""
-        wanted = min(len(self.waiters) - self.connecting, self.options.size - self.size)
+        wanted = min(len(self.waiters) - self.coming, self.options.size - self.size)
         if wanted <= 0 or self.closed:
             return
         delay = self.refused_until - self._loop.time()
@@ -165,8 +172,11 @@ class Pool:
                 self._retry = self._loop.call_later(delay, self._grow_again)
             return
         for _ in range(wanted):
-            self.connecting += 1
-            self._start(self._connect())
+            self._open_one()
+
+    def _open_one(self) -> None:
+        self.connecting += 1
+        self._start(self._connect())
 
     def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run ``work`` in a task that the pool owns until its end."""
@@ -184,7 +194,8 @@ class Pool:
             connection = await self._open()
         except ShardproxyError as error:
             self.connecting -= 1
-            self._connect_failed(error)
+            self.counters.connect_failures += 1
+            self.note_failure(error)
             return
         except BaseException:
             self.connecting -= 1
@@ -204,17 +215,20 @@ class Pool:
         self.active.add(connection)
         self._offer(connection)
 
-    def _connect_failed(self, error: ShardproxyError) -> None:
-        self.counters.connect_failures += 1
+    def note_failure(self, error: ShardproxyError) -> None:
+        """A connection could not be opened, or not be used: the next is tried after a while."""
         self.last_failure = error
         self.refused_until = self._loop.time() + self.options.retry_delay
         if self.active or self.connecting:  # those that exist go on serving the queue
             self._grow()
             return
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(self._unreachable())
+        self._fail_waiters(self._unreachable())
+
+    def _fail_waiters(self, error: Unavailable) -> None:
+        waiters = [waiter for waiter in self.waiters if not waiter.done()]
+        self.waiters.clear()
+        for waiter in waiters:
+            waiter.set_exception(error)
 
     def _unreachable(self) -> Unavailable:
         cause = self.last_failure
@@ -298,10 +312,7 @@ class Pool:
     async def close(self) -> None:
         """Refuse new requests, close idle connections; active ones are closed when they come back."""
         self.closed = True
-        for waiter in list(self.waiters):
-            if not waiter.done():
-                waiter.set_exception(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
-        self.waiters.clear()
+        self._fail_waiters(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
         self.drop_idle("shutting down")
         if self._retry is not None:
             self._retry.cancel()

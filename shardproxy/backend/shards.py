@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from shardproxy.backend.cancel import cancel
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.epoch_pool import EpochPool
 from shardproxy.backend.login import open_connection, role_problem
-from shardproxy.backend.pool import Pool, PoolOptions
+from shardproxy.backend.pool import PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
 from shardproxy.counters import Counters
-from shardproxy.errors import Unavailable
+from shardproxy.errors import ConfigError, Unavailable
 from shardproxy.routing.route import Role
 
 
@@ -48,7 +49,7 @@ class BackendOptions:
         return self.primary_pool if role is Role.PRIMARY else self.replica_pool
 
 
-class ServerPool(Pool):
+class ServerPool(EpochPool):
     """The pool of one server, and what is known of the server.
 
     ``in_rotation`` is False while the monitor finds it unreachable, and a replica also while it lags or is
@@ -76,6 +77,7 @@ class ServerPool(Pool):
             options.pool(role),
             counters.pool(shard, role),
             counters.shard(shard, role),
+            is_replica=role is Role.REPLICA,
         )
 
     def reconfigure(self, options: BackendOptions) -> None:
@@ -155,7 +157,7 @@ class Shard:
         """The replica whose turn it is (smooth weighted round robin), None when none is in rotation."""
         best, total = -1, 0
         for i, pool in enumerate(self.replicas):
-            if pool.in_rotation and pool.spec.weight > 0:
+            if pool.in_rotation and not pool.behind and pool.spec.weight > 0:
                 total += pool.spec.weight
                 self._credit[i] += pool.spec.weight
                 if best < 0 or self._credit[i] > self._credit[best]:
@@ -167,12 +169,13 @@ class Shard:
 
 
 class Shards:
-    """All shards in the order of the shard map."""
+    """All shards in the order of the shard map. ``spare`` are configured and not in the map (yet)."""
 
     def __init__(
         self, specs: Sequence[ShardSpec], options: BackendOptions, counters: Counters, settings: object
     ) -> None:
         self.all = [Shard(spec, options, counters, settings) for spec in specs]
+        self.spare: list[Shard] = []
 
     def __getitem__(self, index: int) -> Shard:
         return self.all[index]
@@ -183,7 +186,21 @@ class Shards:
     @property
     def pools(self) -> list[ServerPool]:
         """Every pool of every shard."""
-        return [pool for shard in self.all for pool in shard.pools]
+        return [pool for shard in (*self.all, *self.spare) for pool in shard.pools]
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Take over the shards of a map, in its order. Raises ConfigError for one that is not configured."""
+        known = {shard.name: shard for shard in (*self.all, *self.spare)}
+        if missing := [name for name in names if name not in known]:
+            raise ConfigError(f"shards that the configuration does not name: {', '.join(missing)}")
+        self.all = [known.pop(name) for name in names]
+        self.spare = list(known.values())
+
+    def enter(self, epochs: Sequence[int], installation: str) -> None:
+        """From now on nobody is handed a connection that is not in its shard's epoch."""
+        for shard, epoch in zip(self.all, epochs, strict=True):
+            for pool in shard.pools:
+                pool.set_epoch(epoch, f"{installation}/{shard.name}")
 
     def in_order(self, first: int) -> list[int]:
         """The numbers of all shards for what any of them can answer: ``first``, then the others, and last
