@@ -55,12 +55,17 @@ async def connect(
         },
     )
     try:
-        if await connection.fetchval(_MAY_ENTER):
-            await connection.execute(enter_script(NO_ROWS, None))
+        await leave_epochs(connection)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+async def leave_epochs(connection: asyncpg.Connection) -> None:
+    """Enter epoch 0, where there is a fence; the connection is in no other."""
+    if await connection.fetchval(_MAY_ENTER):
+        await connection.execute(enter_script(NO_ROWS, None))
 
 
 def reason(fault: Exception) -> str:

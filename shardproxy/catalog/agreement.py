@@ -46,6 +46,12 @@ def differences(wish: ShardMap, truth: ShardMap) -> tuple[Difference, ...]:
     return (*_shards(wish, truth), *_groups(wish, truth), *_tables(wish, truth), *_names(wish, truth))
 
 
+def check_agreement(wish: ShardMap, truth: ShardMap) -> None:
+    """Raise Disagreement if anything that must be the same is not."""
+    if found := differences(wish, truth):
+        raise Disagreement(found)
+
+
 def drift(wish: ShardMap, truth: ShardMap) -> tuple[str, ...]:
     """In which wishes the configuration differs from what is, one sentence each."""
     found = []
