@@ -1,14 +1,14 @@
 """The shards: for each a pool to its primary and one to each replica, and which replica answers next."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shardproxy.backend.cancel import cancel
 from shardproxy.backend.connection import ServerConnection
-from shardproxy.backend.epoch_pool import EpochPool
+from shardproxy.backend.entry import Entry
 from shardproxy.backend.login import open_connection, role_problem
-from shardproxy.backend.pool import PoolOptions
+from shardproxy.backend.pool import Pool, PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
 from shardproxy.counters import Counters
 from shardproxy.errors import ConfigError, Unavailable
@@ -49,11 +49,12 @@ class BackendOptions:
         return self.primary_pool if role is Role.PRIMARY else self.replica_pool
 
 
-class ServerPool(EpochPool):
+class ServerPool(Pool):
     """The pool of one server, and what is known of the server.
 
     ``in_rotation`` is False while the monitor finds it unreachable, and a replica also while it lags or is
-    none. A primary out of rotation still serves its own shard's rows, which nobody else has.
+    none. A primary out of rotation still serves its own shard's rows, which nobody else has. ``on_retired``
+    is called when the shard says that the map is old.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ServerPool(EpochPool):
         self.role = role
         self.spec = spec
         self.in_rotation = True
+        self.on_retired: Callable[[], None] = lambda: None
         self._backend = options
         self._settings = settings
         super().__init__(
@@ -77,8 +79,24 @@ class ServerPool(EpochPool):
             options.pool(role),
             counters.pool(shard, role),
             counters.shard(shard, role),
-            is_replica=role is Role.REPLICA,
         )
+
+    @property
+    def behind(self) -> bool:
+        """It is a replica that has not replayed what the map stands on."""
+        return self.entry is not None and self.entry.behind
+
+    def set_epoch(self, epoch: int, here: str) -> None:
+        """From now on nobody is handed a connection that is not in ``epoch``, on the shard ``here``."""
+        if self.entry is None:
+            is_replica = self.role is Role.REPLICA
+            self.entry = Entry(self, epoch, here, is_replica=is_replica, on_retired=self._tell_retired)
+        else:
+            self.entry.change(epoch)
+        self.renew_idle()
+
+    def _tell_retired(self) -> None:
+        self.on_retired()
 
     def reconfigure(self, options: BackendOptions) -> None:
         """Keep to ``options`` from now on; connections that exist stay."""
@@ -113,7 +131,7 @@ class ServerPool(EpochPool):
 
     def start_cancel(self, connection: ServerConnection) -> "asyncio.Task[bool]":
         """The same in a task of the pool, which goes on when the caller is gone; it counts at once."""
-        return self._start(cancel(self.spec.address, connection, self._backend.cancel_timeout))
+        return self.start(cancel(self.spec.address, connection, self._backend.cancel_timeout))
 
 
 class Shard:

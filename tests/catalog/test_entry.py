@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from shardproxy.backend.epoch_pool import Behind
+from shardproxy.backend.entry import Behind, Entry
 from shardproxy.backend.pool import PoolOptions
 from shardproxy.backend.server import SocketOptions
 from shardproxy.backend.shards import BackendOptions, ServerPool
@@ -53,6 +53,11 @@ async def place(shop: Fenced) -> str:
         return found
 
 
+def entry_of(pool: ServerPool) -> Entry:
+    assert pool.entry is not None
+    return pool.entry
+
+
 async def held(operator: asyncpg.Connection, pid: int) -> list[int]:
     """The epochs that a backend is in, as the server sees it."""
     found: list[int] = await operator.fetchval(HELD, pid)
@@ -89,7 +94,7 @@ def test_idle_connections_are_brought_along_at_once(fenced: Fenced) -> None:
             for connection in both:
                 pool.release(connection)
             epoch = await fenced.publish(0)
-            pool.set_epoch(epoch, pool.here or "")
+            pool.set_epoch(epoch, entry_of(pool).here)
             assert pool.try_acquire() is None
             await until(lambda: len(pool.idle) == 2)
             assert [await held(operator, connection.pid) for connection in both] == [[epoch]] * 2
@@ -103,9 +108,9 @@ def test_who_waits_while_idle_ones_are_brought_along_gets_one_of_them(fenced: Fe
         async with pool_of(fenced) as pool:
             connection = await pool.acquire()
             pool.release(connection)
-            pool.set_epoch(await fenced.publish(0), pool.here or "")
+            pool.set_epoch(await fenced.publish(0), entry_of(pool).here)
             assert await pool.acquire() is connection
-            assert connection.epoch == pool.epoch
+            assert connection.epoch == entry_of(pool).epoch
             assert pool.counters.connects == 1
 
     run(main())
@@ -118,7 +123,7 @@ def test_an_active_connection_is_brought_along_before_anybody_else_has_it(fenced
             await run_sql(connection, "BEGIN")
             waiter = asyncio.create_task(pool.acquire())
             epoch = await fenced.publish(0)
-            pool.set_epoch(epoch, pool.here or "")
+            pool.set_epoch(epoch, entry_of(pool).here)
             await run_sql(connection, "INSERT INTO orders VALUES ('acme', 1)")
             assert await held(operator, connection.pid) == [1]
             assert not waiter.done()
@@ -136,7 +141,7 @@ def test_a_connection_that_is_being_opened_goes_into_the_epoch_of_its_end(fenced
             epoch = await fenced.publish(0)
             waiter = asyncio.create_task(pool.acquire())
             await until(lambda: pool.coming == 1)
-            pool.set_epoch(epoch, pool.here or "")
+            pool.set_epoch(epoch, entry_of(pool).here)
             connection = await waiter
             assert connection.epoch == epoch
             assert await held(operator, connection.pid) == [epoch]
@@ -152,7 +157,7 @@ def test_a_retirement_needs_nobody_but_the_pool(fenced: Fenced) -> None:
                 pool.release(connection)
             epoch = await fenced.publish(0)
             retiring = asyncio.create_task(retire(fenced.specs[0], epoch))
-            pool.set_epoch(epoch, pool.here or "")
+            pool.set_epoch(epoch, entry_of(pool).here)
             for connection in connections[3:]:
                 pool.release(connection)
             await retiring
@@ -172,7 +177,7 @@ def test_who_comes_with_a_retired_epoch_waits_for_the_map_and_gets_the_new_one(f
             waiter = asyncio.create_task(pool.acquire())
             await told.wait()
             assert not waiter.done()
-            pool.set_epoch(epoch, pool.here or "")
+            pool.set_epoch(epoch, entry_of(pool).here)
             connection = await waiter
             assert connection.epoch == epoch
             assert pool.counters.closes.total == pool.counters.entries["retired"] >= 1
@@ -207,11 +212,11 @@ def test_an_idle_connection_that_comes_too_late_is_closed_and_replaced(fenced: F
                     await asyncio.sleep(0)
             gone, told = closed(connection), asyncio.Event()
             pool.on_retired = told.set
-            pool.set_epoch(second, pool.here or "")
+            pool.set_epoch(second, entry_of(pool).here)
             await gone
             await told.wait()
             await retiring
-            pool.set_epoch(third, pool.here or "")
+            pool.set_epoch(third, entry_of(pool).here)
             assert (await pool.acquire()).epoch == third
 
     run(main())
@@ -229,7 +234,7 @@ def test_a_replica_that_has_not_replayed_the_epoch_serves_nobody_until_it_has(fe
             await replica.execute("SELECT pg_wal_replay_pause()")
             try:
                 epoch = await fenced.publish(0)
-                pool.set_epoch(epoch, pool.here or "")
+                pool.set_epoch(epoch, entry_of(pool).here)
                 with pytest.raises(Behind):
                     await pool.acquire()
                 assert pool.behind
@@ -250,7 +255,7 @@ def test_a_replica_that_died_while_it_was_behind_is_tried_again(fenced: Fenced) 
         async with fenced.operator(replica=True) as replica, pool_of(fenced, replica=True) as pool:
             await replica.execute("SELECT pg_wal_replay_pause()")
             epoch = await fenced.publish(0)
-            pool.set_epoch(epoch, pool.here or "")
+            pool.set_epoch(epoch, entry_of(pool).here)
             with pytest.raises(Behind):
                 await pool.acquire()
             await asyncio.to_thread(fenced.replica.restart)
@@ -291,18 +296,18 @@ def test_a_held_connection_is_brought_along_by_its_holder(fenced: Fenced) -> Non
             connection = await pool.acquire()
             await run_sql(connection, "LISTEN x; SET search_path = nowhere; SET statement_timeout = '10s'")
             epoch = await fenced.publish(0)
-            pool.set_epoch(epoch, pool.here or "")
-            await pool.bring_along(connection)
+            pool.set_epoch(epoch, entry_of(pool).here)
+            await entry_of(pool).bring_along(connection)
             assert await held(operator, connection.pid) == [epoch]
             later = await fenced.publish(0)
             await operator.execute(
                 f"UPDATE shardproxy.shard SET (oldest_epoch, newest_epoch) = ({later + 1}, {later + 1})"
             )
-            pool.set_epoch(later, pool.here or "")
+            pool.set_epoch(later, entry_of(pool).here)
             with pytest.raises(Unavailable, match="is retired on this shard"):
-                await pool.bring_along(connection)
+                await entry_of(pool).bring_along(connection)
             assert connection.closed
             with pytest.raises(Unavailable, match="was lost"):
-                await pool.bring_along(connection)
+                await entry_of(pool).bring_along(connection)
 
     run(main())

@@ -1,4 +1,4 @@
-"""A pool whose connections are in the shard's epoch: nobody is handed one that is in another.
+"""How the connections of a pool come into the shard's epoch, so that nobody is handed one that is in another.
 
 A connection enters when it is opened, when the epoch changes while it is idle, and else when it comes back.
 What was handed out before the change may run in the older epoch, whose lock it holds; what is handed out
@@ -9,14 +9,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.epoch import NOT_KNOWN_YET, RETIRED, enter_script
-from shardproxy.backend.pool import Opener, Pool, PoolOptions
 from shardproxy.backend.request import ServerError, command
-from shardproxy.counters import PoolCounters, ShardCounters
 from shardproxy.errors import ShardproxyError, Unavailable
+
+if TYPE_CHECKING:
+    from shardproxy.backend.pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -31,81 +32,76 @@ class Behind(Unavailable):
     sqlstate = "57P03"
 
 
-class EpochPool(Pool):
-    """See the module. Without an epoch it is a pool like any other, and nothing is entered.
+class Entry:
+    """See the module. A pool without one enters nothing.
 
     ``epoch`` is what connections have to be in, ``here`` which shard they have to be on (installation/name).
     ``behind``: the server, a replica, has not heard of the epoch; ``_scout`` is the connection that keeps
-    trying. ``_retired``: the epoch was refused as retired, so there must be a newer map, which those who wait
-    wait for too; ``on_retired`` has been called. ``entering`` are on their way into the epoch, among the
+    trying. ``retired``: the epoch was refused as retired, so there must be a newer map, which those who wait
+    wait for too; ``on_retired`` has been called. ``entering`` connections are on their way in; they count as
     active ones.
     """
 
     def __init__(
-        self,
-        name: str,
-        open_connection: Opener,
-        options: PoolOptions,
-        pool: PoolCounters,
-        traffic: ShardCounters,
-        *,
-        is_replica: bool = False,
+        self, pool: "Pool", epoch: int, here: str, *, is_replica: bool, on_retired: Callable[[], None]
     ) -> None:
-        super().__init__(name, open_connection, options, pool, traffic)
-        self.epoch: int | None = None
-        self.here: str | None = None
+        self.epoch = epoch
+        self.here = here
         self.behind = False
+        self.retired = False
         self.entering = 0
-        self.on_retired: Callable[[], None] = lambda: None
+        self._pool = pool
         self._is_replica = is_replica
-        self._retired = False
+        self._on_retired = on_retired
         self._scout: ServerConnection | None = None
         self._changed = asyncio.Event()
 
-    @property
-    def coming(self) -> int:
-        """As in Pool, and those that enter."""
-        return self.connecting + self.entering
-
-    def set_epoch(self, epoch: int, here: str) -> None:
+    def change(self, epoch: int) -> None:
         """From now on nobody is handed a connection that is not in ``epoch``."""
-        if epoch == self.epoch:
-            return
-        self.epoch, self.here = epoch, here
-        self._changed.set()
-        if self._retired:
-            self._retired = False
-            self.refused_until = 0.0
-        idle, self.idle = self.idle, []
-        self.active.update(idle)
-        for connection in idle:
-            self._offer(connection)
-        if self.waiters:
-            self._grow()
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self._changed.set()
+            if self.retired:
+                self.retired = False
+                self._pool.refused_until = 0.0
+
+    def bring_in(self, connection: ServerConnection) -> None:
+        """Take a free connection into the epoch, and offer it then."""
+        self.entering += 1
+        self._pool.start(self._bring_in(connection))
 
     async def bring_along(self, connection: ServerConnection) -> None:
-        """Take a connection that is held, and settled, into the epoch.
+        """Take a connection that somebody holds, and that is settled, into the epoch.
 
         Raises ShardproxyError when it is not possible; the connection is closed then.
         """
-        if connection.epoch == self.epoch:
-            return
         epoch = self.epoch
+        if connection.epoch == epoch:
+            return
         try:
             await self._enter(connection, epoch)
         except ServerError as error:
             self._give_up(connection, epoch, error)
-            raise Unavailable(f"connection to {self.name} was given up: {error.message}") from error
+            message = f"connection to {self._pool.name} was given up: {error.message}"
+            raise Unavailable(message) from error
 
-    def _offer(self, connection: ServerConnection) -> None:
-        if connection.epoch == self.epoch:
-            super()._offer(connection)
-        else:
-            self.entering += 1
-            self._start(self._bring_in(connection))
+    def sweep(self) -> None:
+        """A replica that is behind always has a connection that tries."""
+        if self.behind and not self._pool.coming and not self._pool.closed:
+            self._pool.open_one()
+
+    def exhausted(self) -> Unavailable | None:
+        """Why there was no connection in time, if it has to do with the epoch."""
+        if not self.retired:
+            return None
+        return Unavailable(
+            f"the map of epoch {self.epoch} is old for {self._pool.name}, "
+            "and the catalog has not told a newer one",
+            sqlstate="57P03",
+        )
 
     async def _bring_in(self, connection: ServerConnection) -> None:
-        """Enter, for as long as a replica needs to catch up, and offer the connection."""
+        """Enter, for as long as a replica needs to catch up."""
         pause = FIRST_PAUSE
         try:
             while connection.epoch != (epoch := self.epoch):
@@ -125,18 +121,17 @@ class EpochPool(Pool):
             self.entering -= 1
             if self._scout is connection:
                 self._scout = None
-        self.release(connection)
+        self._pool.release(connection)
 
-    async def _enter(self, connection: ServerConnection, epoch: int | None) -> None:
-        assert epoch is not None
+    async def _enter(self, connection: ServerConnection, epoch: int) -> None:
         if connection.closed:
-            raise Unavailable(f"connection to {self.name} was lost: {connection.reason}")
+            raise Unavailable(f"connection to {self._pool.name} was lost: {connection.reason}")
         await command(connection, enter_script(epoch, connection.epoch, self.here).encode())
         connection.epoch = epoch
-        self.counters.entries.add("entered")
+        self._pool.counters.entries.add("entered")
         if epoch == self.epoch:
             self.behind = False
-            self.refused_until = 0.0
+            self._pool.refused_until = 0.0
 
     def _is_scout(self, connection: ServerConnection) -> bool:
         """Whether this is the one that keeps trying; the others are not needed."""
@@ -152,41 +147,28 @@ class EpochPool(Pool):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
-    def _give_up(self, connection: ServerConnection, epoch: int | None, error: ServerError) -> None:
+    def _give_up(self, connection: ServerConnection, epoch: int, error: ServerError) -> None:
         """Close what was refused, and try again only after a while."""
         if epoch == self.epoch:
-            self.refused_until = self._loop.time() + self.options.retry_delay
+            self._pool.hold_back()
         connection.close(error.message)
         self._note_refusal(epoch, error)
 
-    def _note_refusal(self, epoch: int | None, error: ServerError) -> None:
+    def _note_refusal(self, epoch: int, error: ServerError) -> None:
         """What follows from it for those who wait, and for the next tries."""
+        pool = self._pool
         if epoch != self.epoch:
             return  # it was about an epoch that is of no interest any more
         if error.sqlstate == RETIRED:
-            self.counters.entries.add("retired")
-            self._retired = True
-            self.on_retired()
+            pool.counters.entries.add("retired")
+            self.retired = True
+            self._on_retired()
         elif error.sqlstate == NOT_KNOWN_YET and self._is_replica:
-            self.counters.entries.add("behind")
+            pool.counters.entries.add("behind")
             self.behind = True
-            self._fail_waiters(Behind(f"{self.name} has not caught up with epoch {epoch}"))
+            pool.fail_waiters(Behind(f"{pool.name} has not caught up with epoch {epoch}"))
         else:
-            self.counters.entries.add("failed")
-            if self.last_failure is None:
-                log.error("! %s cannot be used: %s", self.name, error.message)
-            self.note_failure(error)
-
-    def _exhausted(self) -> Unavailable:
-        if not self._retired:
-            return super()._exhausted()
-        return Unavailable(
-            f"the map of epoch {self.epoch} is old for {self.name}, and the catalog has not told a newer one",
-            sqlstate="57P03",
-        )
-
-    def sweep(self) -> None:
-        """As in Pool; a replica that is behind always has a connection that tries."""
-        super().sweep()
-        if self.behind and not self.coming and not self.closed:
-            self._open_one()
+            pool.counters.entries.add("failed")
+            if pool.last_failure is None:
+                log.error("! %s cannot be used: %s", pool.name, error.message)
+            pool.note_failure(error)
