@@ -14,6 +14,8 @@ from shardproxy.version import VERSION
 COMMANDS: Final = {
     "serve": "shardproxy.cli.serve:serve",
     "check": "shardproxy.cli.check:check",
+    "init": "shardproxy.cli.init:init",
+    "map": "shardproxy.cli.map:map_",
     "route": "shardproxy.cli.route:route",
     "demo": "shardproxy.demo.command:demo",
     "config-schema": "shardproxy.cli.config_schema:config_schema",

@@ -3,9 +3,11 @@
 Every function used is built in and immutable. Values come from the shard map only, and are quoted here.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from shardproxy.topology.keys import BUCKETS, Key, KeyFamily, to_text
+from shardproxy.topology.moves import Moving
 from shardproxy.topology.shard_map import ShardMap
 
 _BUCKET_SQL: Final = {
@@ -32,13 +34,36 @@ def ownership_check(shard_map: ShardMap, shard: int, group: str, family: KeyFami
     it costs the server about 20 ns a row, where ranges or a list cost more the more there are.
     """
     here, elsewhere = _placed_here_and_elsewhere(shard_map, shard, group)
-    bitmap = f"E'\\\\x{_bitmap(shard_map, shard)}'::pg_catalog.bytea"
-    owned = f"pg_catalog.get_bit({bitmap}, {bucket_expression(family, column_sql)}) = 1"
+    buckets = (number for number, owner in enumerate(shard_map.owners) if owner == shard)
+    owned = in_buckets(buckets, family, column_sql)
     if elsewhere:
         owned = f"({owned} AND ({column_sql}) NOT IN ({_literals(family, elsewhere)}))"
     if here:
         owned = f"({owned} OR ({column_sql}) IN ({_literals(family, here)}))"
     return f"(({column_sql}) IS NOT NULL AND {owned})"
+
+
+def in_buckets(buckets: Iterable[int], family: KeyFamily, column_sql: str) -> str:
+    """A boolean expression: the bucket of ``column_sql`` is one of ``buckets``; NULL for NULL."""
+    bitmap = f"E'\\\\x{_bitmap(buckets)}'::pg_catalog.bytea"
+    return f"pg_catalog.get_bit({bitmap}, {bucket_expression(family, column_sql)}) = 1"
+
+
+def moving_rows(
+    shard_map: ShardMap, move: Moving, group: str, family: KeyFamily, column_sql: str
+) -> str | None:
+    """A boolean expression that is true for exactly the rows of ``group`` that ``move`` takes along.
+
+    NULL or false for every other row; None where the move takes none of the group. Also a publication's row
+    filter: every function in it is built in and immutable.
+    """
+    keys = sorted(key for of, key in move.keys if of == group)
+    said = [f"({column_sql}) IN ({_literals(family, keys)})"] if keys else []
+    if move.buckets:
+        placed = sorted(key for of, key in shard_map.placements if of == group)
+        besides = f" AND ({column_sql}) NOT IN ({_literals(family, placed)})" if placed else ""
+        said.append(f"({in_buckets(move.buckets, family, column_sql)}{besides})")
+    return f"({' OR '.join(said)})" if said else None
 
 
 def _placed_here_and_elsewhere(shard_map: ShardMap, shard: int, group: str) -> tuple[list[Key], list[Key]]:
@@ -50,16 +75,15 @@ def _placed_here_and_elsewhere(shard_map: ShardMap, shard: int, group: str) -> t
     return here, elsewhere
 
 
-def _bitmap(shard_map: ShardMap, shard: int) -> str:
+def _bitmap(buckets: Iterable[int]) -> str:
     """Hexadecimal; bit n as get_bit(bytea, n) numbers it, from the lowest bit of the first byte."""
     bits = bytearray(BUCKETS // 8)
-    for number, owner in enumerate(shard_map.owners):
-        if owner == shard:
-            bits[number // 8] |= 1 << (number % 8)
+    for number in buckets:
+        bits[number // 8] |= 1 << (number % 8)
     return bits.hex()
 
 
-def _literals(family: KeyFamily, keys: list[Key]) -> str:
+def _literals(family: KeyFamily, keys: Iterable[Key]) -> str:
     return ", ".join(f"{_quoted(to_text(family, key))}::{_CASTS[family]}" for key in keys)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shardproxy.errors import ConfigError
 from shardproxy.topology.keys import BUCKETS, Key, KeyFamily, bucket, from_text
+from shardproxy.topology.moves import Moving
 from shardproxy.topology.ring import DEFAULT_VNODES, ShardSpec, assign
 from shardproxy.topology.tables import Local, Sharded, TableRules
 
@@ -17,7 +18,9 @@ class ShardMap:
     """One version of the map. ``owners[bucket]`` and the values of ``placements`` index ``shards`` (names).
 
     ``placements`` is keyed by (group, key) and stands above the buckets. ``designated`` is the shard that
-    answers catalog queries and statements that touch no table.
+    answers catalog queries and statements that touch no table. ``epoch`` is the version, 0 without a catalog;
+    ``shard_epochs`` has for each shard the newest version that changed what is on it: what its connections
+    have to be in. ``moves`` are those in progress.
     """
 
     shards: tuple[str, ...]
@@ -26,10 +29,14 @@ class ShardMap:
     tables: TableRules
     designated: int = 0
     epoch: int = 0
+    shard_epochs: tuple[int, ...] = ()
+    moves: tuple[Moving, ...] = ()
     index: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", {name: i for i, name in enumerate(self.shards)})
+        if not self.shard_epochs:
+            object.__setattr__(self, "shard_epochs", (0,) * len(self.shards))
 
     def owner(self, group: str, family: KeyFamily, key: Key) -> int:
         """The index of the shard that owns ``key`` of ``group``."""
@@ -38,6 +45,19 @@ class ShardMap:
             if placed is not None:
                 return placed
         return self.owners[bucket(family, key)]
+
+    def move_of(self, group: str, family: KeyFamily, key: Key) -> Moving | None:
+        """The move in progress that takes ``key`` of ``group`` along, if there is one."""
+        for move in self.moves:
+            if (group, key) in move.keys:
+                return move
+            if move.buckets and (group, key) not in self.placements and bucket(family, key) in move.buckets:
+                return move
+        return None
+
+    def moves_on(self, shard: int) -> tuple[Moving, ...]:
+        """The moves in progress from or to the shard with that index."""
+        return tuple(move for move in self.moves if shard in (move.source, move.target))
 
     def owned_buckets(self, shard: int) -> tuple[range, ...]:
         """The buckets of the shard with that index, as ascending runs that do not touch."""

@@ -1,5 +1,6 @@
 """What the proxy says a shard owns is what the server says: bucket by bucket, placement by placement."""
 
+from dataclasses import replace
 from random import Random
 from uuid import UUID
 
@@ -7,7 +8,8 @@ import psycopg
 import pytest
 
 from shardproxy.topology.keys import KeyFamily, bucket, from_text
-from shardproxy.topology.ownership import bucket_expression, ownership_check
+from shardproxy.topology.moves import Moving
+from shardproxy.topology.ownership import bucket_expression, moving_rows, ownership_check
 from shardproxy.topology.shard_map import ShardMap
 from tests.topology.maps import PLACEMENTS, shard_map
 
@@ -86,3 +88,22 @@ def test_quoting_does_not_depend_on_the_servers_settings(live: psycopg.Connectio
         live.execute("SET LOCAL standard_conforming_strings = off")
         live.execute("SET LOCAL backslash_quote = off")
         assert live.execute(sql, ["back\\slash"]).fetchone() == (True,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", COLUMNS, ids=[column[0] for column in COLUMNS])
+def test_the_rows_of_a_move_are_those_that_the_map_says(
+    live: psycopg.Connection, the_map: ShardMap, case: tuple[str, KeyFamily, str, list[str]]
+) -> None:
+    type_name, family, group, texts = case
+    keys = frozenset((group, from_text(family, text)) for text in texts[5:9])
+    some = frozenset(bucket(family, from_text(family, text)) for text in [*texts[10:60], *texts[-6:]])
+    named, ring = Moving(1, 0, 1, keys=keys), Moving(2, 0, 1, buckets=some)
+    conditions = [moving_rows(the_map, move, group, family, "k") for move in (named, ring)]
+    query = (
+        f"SELECT k::text, {', '.join(map(str, conditions))} FROM unnest(%s::text[]::{type_name}[]) AS t (k)"
+    )
+    for text, is_named, in_ring in live.execute(query, [texts]).fetchall():  # type: ignore[arg-type]
+        key = from_text(family, text)
+        assert is_named == (replace(the_map, moves=(named,)).move_of(group, family, key) is named), text
+        assert in_ring == (replace(the_map, moves=(ring,)).move_of(group, family, key) is ring), text
+    assert moving_rows(the_map, named, "another", family, "k") is None

@@ -14,9 +14,9 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def key_equals(qualifier: str, key: str, marker: str) -> Node:
-    """The expression ``qualifier.key = 'marker'``."""
-    return _condition(f"{quote(qualifier)}.{quote(key)} = '{marker}'")
+def column(qualifier: str, name: str) -> str:
+    """``qualifier.name``, quoted."""
+    return f"{quote(qualifier)}.{quote(name)}"
 
 
 def key_is_marker_or_error(key: str, marker: str) -> Node:
@@ -24,27 +24,27 @@ def key_is_marker_or_error(key: str, marker: str) -> Node:
 
     concat() is not immutable, so the server cannot fail the cast before it has seen a row.
     """
-    return _condition(
+    return condition(
         f"{quote(key)} IS NOT DISTINCT FROM '{marker}' OR CAST("
         f"pg_catalog.concat('not a row of the session''s tenant: ', {quote(key)}) AS pg_catalog.bool)"
     )
 
 
-def subquery(item: Node, condition: Node, alias: Node, name: str) -> Node:
-    """``(SELECT * FROM item WHERE condition) AS name``, with the column aliases of ``alias``."""
+def subquery(item: Node, where: Node, alias: Node, name: str) -> Node:
+    """``(SELECT * FROM item WHERE where) AS name``, with the column aliases of ``alias``."""
     made = _from_item(f"(SELECT * FROM t WHERE true) AS {quote(name)}")  # noqa: S608
     select = made.range_subselect.subquery.select_stmt
     select.from_clause[0].CopyFrom(item)
-    select.where_clause.CopyFrom(condition)
+    select.where_clause.CopyFrom(where)
     made.range_subselect.alias.colnames.extend(alias.colnames)
     return made
 
 
-def select_columns(columns: Iterable[str], table: Node, condition: Node) -> Node:
-    """``SELECT columns FROM table WHERE condition``, a wrapped statement."""
+def select_columns(columns: Iterable[str], table: Node, where: Node) -> Node:
+    """``SELECT columns FROM table WHERE where``, a wrapped statement."""
     made = _parse(f"SELECT {', '.join(map(quote, columns))} FROM t WHERE true")  # noqa: S608
     made.select_stmt.from_clause[0].range_var.CopyFrom(table)
-    made.select_stmt.where_clause.CopyFrom(condition)
+    made.select_stmt.where_clause.CopyFrom(where)
     return made
 
 
@@ -63,7 +63,7 @@ def conjoin(message: Node, field: str, conditions: Iterable[Node], *, first: boo
     if len(args) == 1:
         made = args[0]
     else:
-        made = _condition("true AND true")
+        made = condition("true AND true")
         del made.bool_expr.args[:]
         made.bool_expr.args.extend(args)
     copy = type(made)()
@@ -79,7 +79,8 @@ def _parse(text: str) -> Node:
     return grammar.parse(text).stmts[0].stmt
 
 
-def _condition(text: str) -> Node:
+def condition(text: str) -> Node:
+    """The expression that ``text`` is; it is ours, or made of quoted names."""
     return _parse(f"SELECT WHERE {text}").select_stmt.where_clause
 
 

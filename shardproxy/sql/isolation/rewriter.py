@@ -177,7 +177,7 @@ class Rewriter:
         target = self._names.relation(range_var)
         if target.nature is Nature.VIEW:
             self._view(item, range_var, target)
-        elif self._is_tenants(target):
+        elif self.concerns(target):
             if place is not None:
                 place(self._condition(range_var, target))
             else:
@@ -216,7 +216,7 @@ class Rewriter:
             self.statement(statement.query)
             return
         target = self._names.relation(statement.relation)
-        if not self._is_tenants(target):
+        if not self.concerns(target):
             return
         assert isinstance(target.rule, Sharded)
         if statement.is_from:
@@ -246,9 +246,10 @@ class Rewriter:
         target = self._names.relation(range_var)
         if target.nature is Nature.VIEW:
             raise Refused(f'writing through the view "{target.name[1]}"', hint="Write to its table.")
-        return target if self._is_tenants(target) else None
+        return target if self.concerns(target) else None
 
-    def _is_tenants(self, target: Target) -> bool:
+    def concerns(self, target: Target) -> bool:
+        """Whether the rows of a table are to be restricted."""
         rule = target.rule
         return (
             target.nature is Nature.SHARDED
@@ -265,7 +266,11 @@ class Rewriter:
         if not positions:
             raise Refused(f'the table "{target.name[1]}" without its sharding key "{target.rule.key}"')
         qualifier = range_var.alias.aliasname or range_var.relname
-        return nodes.key_equals(qualifier, names[positions[0]], self._marker)
+        return self.restriction(nodes.column(qualifier, names[positions[0]]), target.rule)
+
+    def restriction(self, key: str, rule: Sharded) -> Node:
+        """The condition on a table spread by ``rule`` whose key is ``key``, a quoted name."""
+        return nodes.condition(f"{key} = '{self._marker}'")
 
 
 def _column_names(range_var: Node, relation: Relation) -> list[str]:
