@@ -82,12 +82,14 @@ class KeySet:
 
     ``max_length``: the key is stored in a varchar(n) column, and assignment cuts trailing blanks off a
     longer value: a key of more than so many characters must be refused. None: there is no such limit.
+    ``kept``: rows are given this key, so it must be the only one of its group in the statement.
     """
 
     group: str
     family: KeyFamily
     sources: tuple[KeySource, ...]
     max_length: int | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

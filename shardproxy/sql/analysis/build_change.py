@@ -6,10 +6,21 @@ from dataclasses import replace
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.build_from import FromBuilder
 from shardproxy.sql.analysis.build_select import build_select, expressions, sublink_levels
+from shardproxy.sql.analysis.conditions import row_elements
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.derived import table_item
-from shardproxy.sql.analysis.equivalence import Fact, OneOf
-from shardproxy.sql.analysis.levels import InsertedKey, Join, JoinKind, Level, Opaque, Output, Table, entries
+from shardproxy.sql.analysis.equivalence import Fact, Facts, OneOf
+from shardproxy.sql.analysis.levels import (
+    AssignedKey,
+    InsertedKey,
+    Join,
+    JoinKind,
+    Level,
+    Opaque,
+    Output,
+    Table,
+    entries,
+)
 from shardproxy.sql.analysis.outputs import target_outputs
 from shardproxy.sql.analysis.scope import Column, Item, Scope
 from shardproxy.sql.analysis.surviving import solid
@@ -81,15 +92,19 @@ def _change(context: Context, statement: Node, level: Level, others: Iterable[No
     builder = FromBuilder(context, level.scope, build_select)
     level.sources = [source, *(builder.add(node) for node in others)]
     if type_name(statement) == "UpdateStmt":
-        _check_assignments(source, statement.target_list)
+        _assign(context, source, statement.target_list, level)
     if kind(statement.where_clause) == "current_of_expr":
         raise Refused("WHERE CURRENT OF a cursor", hint="Name the row by its key.")
     if kind(statement.where_clause):
         level.facts = context.conditions.facts(statement.where_clause, level.scope, solid(level.sources))
 
 
-def _check_assignments(source: Table | Opaque, targets: Iterable[Node]) -> None:
-    """Refuse to change a row's sharding key: the row would have to move to another shard."""
+def _assign(
+    context: Context, source: Table | Opaque, targets: Iterable[Node], level: Level, facts: Facts = ()
+) -> None:
+    """Note what the assignments of an UPDATE set the sharding key to: it has to stay what it is, for with
+    another the row would have to move to another shard. ``facts`` hold for the rows that are changed.
+    """
     if not isinstance(source, Table) or not isinstance(source.target.rule, Sharded):
         return
     key, relation = source.target.rule.key, source.target.relation
@@ -97,11 +112,32 @@ def _check_assignments(source: Table | Opaque, targets: Iterable[Node]) -> None:
     if column is not None and column.generated:
         raise Refused(f'UPDATE of table "{source.target.name[1]}", whose sharding key "{key}" is generated')
     for target in targets:
-        if target.res_target.name == key:
-            raise Refused(
-                f'changing the sharding key "{key}" of table "{source.target.name[1]}"',
-                hint="Delete the row and insert it under its new key.",
-            )
+        if target.res_target.name != source.target.rule.key:
+            continue
+        node = None if target.res_target.indirection else _assigned(target.res_target.val)
+        value = context.values.read(node) if node is not None else None
+        variable = context.conditions.column(node, level.scope) if node is not None else None
+        if variable is not None and variable == source.key:
+            continue
+        values = None if value is None else (value,)
+        level.assigned.append(AssignedKey(source, variable, values, facts))
+
+
+def _assigned(node: Node) -> Node | None:
+    """The expression that a column is set to; None where a subquery gives several."""
+    if kind(node) != "multi_assign_ref":
+        return node
+    elements = row_elements(node.multi_assign_ref.source)
+    return None if elements is None else elements[node.multi_assign_ref.colno - 1]
+
+
+def changed_key(table: Table) -> Refused:
+    """The refusal to change a row's sharding key: the row would have to move to another shard."""
+    key = table.target.rule.key if isinstance(table.target.rule, Sharded) else ""
+    return Refused(
+        f'changing the sharding key "{key}" of table "{table.target.name[1]}"',
+        hint="Delete the row and insert it under its new key.",
+    )
 
 
 def _insert(context: Context, statement: Node, level: Level) -> None:
@@ -113,8 +149,8 @@ def _insert(context: Context, statement: Node, level: Level) -> None:
         rows = build_select(context, statement.select_stmt.select_stmt, Scope(parent=level.scope.beside()))
         level.standalone.append(rows)
     if statement.HasField("on_conflict_clause"):
-        _check_assignments(source, statement.on_conflict_clause.target_list)
         level.scope.items.append(Item("excluded", item.columns, by_column=False))
+        _assign(context, source, statement.on_conflict_clause.target_list, level)
     if isinstance(source, Table) and isinstance(source.target.rule, Sharded):
         names = [target.res_target.name for target in statement.cols]
         position = _key_position(source, names)
@@ -200,7 +236,8 @@ def _merge(context: Context, statement: Node, level: Level) -> None:
     for clause in clauses:
         match enum_name(clause, "command_type"):
             case "CMD_UPDATE":
-                _check_assignments(target, clause.target_list)
+                matched = enum_name(clause, "match_kind") == "MERGE_WHEN_MATCHED"
+                _assign(context, target, clause.target_list, level, facts if matched else ())
             case "CMD_INSERT":
                 _merge_insert(context, clause, target, level)
 

@@ -15,7 +15,7 @@ from shardproxy.sql.statement import KeySet, Parameter
 from shardproxy.topology.keys import KeyFamily, family_of
 from shardproxy.topology.type_oids import FIRST_USER_OID
 
-_LISTS: Final = frozenset({"List", "A_ArrayExpr", "RowExpr"})
+_LISTS: Final = frozenset({"List", "A_ArrayExpr", "RowExpr", "MultiAssignRef"})
 _COMPARISONS: Final = frozenset({"=", "<>", "<", ">", "<=", ">="})
 _TEXT_FUNCTIONS: Final = frozenset(
     {"lower", "upper", "length", "concat", "concat_ws", "format", "md5", "btrim", "ltrim", "rtrim"}

@@ -8,7 +8,7 @@ from typing import Final
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.bind import Binder, Bound
-from shardproxy.sql.analysis.build_change import unknown_key
+from shardproxy.sql.analysis.build_change import changed_key, unknown_key
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.fan_out import obstacle
 from shardproxy.sql.analysis.functions import FunctionUse
@@ -112,6 +112,8 @@ def _sharded(context: Context, level: Level, bound: list[Bound], statement: Stat
     for occurrence in bound:
         if occurrence.inserted and occurrence.values is None and not occurrence.follows:
             raise unknown_key(occurrence.table)
+        if occurrence.kept and occurrence.values is None:
+            raise changed_key(occurrence.table)
     if context.use.notifies:
         raise Refused("pg_notify() with a sharded table", hint="Send NOTIFY as a statement of its own.")
     unbound = _unbound(bound)
@@ -148,7 +150,7 @@ def _rule_name(bound: Bound) -> RelationName:
 
 def _key_set(bound: Bound) -> KeySet:
     sources = dict.fromkeys(source for value in bound.values or () for source in value.sources(bound.family))
-    length = bound.table.length if bound.inserted else None
+    length = bound.table.length if bound.inserted or bound.kept else None
     if length is not None and all(
         value.form is Form.STRING and value.place is None for value in bound.values or ()
     ):
@@ -157,7 +159,7 @@ def _key_set(bound: Bound) -> KeySet:
                 f"a sharding key longer than its column, of type varchar({length})", sqlstate="22001"
             )
         length = None
-    return KeySet(bound.group, bound.family, tuple(sources), length)
+    return KeySet(bound.group, bound.family, tuple(sources), length, bound.kept)
 
 
 def _several(construct: str, bound: list[Bound]) -> Refused:
