@@ -13,6 +13,9 @@ from shardproxy.routing.parameters import NoValues, Values
 from shardproxy.routing.route import FanOut
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.statement import Kind, Parameter, Reach, Statement
+from shardproxy.wire.client_messages import message
+from shardproxy.wire.replies import Learn
+from shardproxy.wire.server_messages import parse_parameter_description, shape_of
 
 if TYPE_CHECKING:
     from shardproxy.session.request import Request
@@ -28,6 +31,16 @@ class Description:
     oids: tuple[int, ...]
     parameters: bytes  # the ParameterDescription message
     row: bytes  # the RowDescription or NoData message
+    shape: bytes  # of both, as of server_messages.shape_of
+
+
+def described(learned: Learn) -> Description:
+    """What a server has answered."""
+    assert learned.parameters is not None
+    assert learned.row is not None
+    oids = parse_parameter_description(learned.parameters)
+    shape = shape_of(learned.parameters, learned.row)
+    return Description(oids, message(b"t", learned.parameters), learned.row, shape)
 
 
 class Prepared:
@@ -35,10 +48,21 @@ class Prepared:
 
     ``text`` is what the client wrote, ``oids`` the parameter types it gave, ``folded`` that of the settings
     it was prepared under. ``statement`` is its plan by
-    ``planner`` under ``search_path``. ``description`` is None until a server was asked.
+    ``planner`` under ``search_path``. ``description`` is None until a server was asked. ``told`` is the shape
+    of what the client was told when it asked, None before; it is never told anything else.
     """
 
-    __slots__ = ("description", "folded", "name", "oids", "planner", "search_path", "statement", "text")
+    __slots__ = (
+        "description",
+        "folded",
+        "name",
+        "oids",
+        "planner",
+        "search_path",
+        "statement",
+        "text",
+        "told",
+    )
 
     def __init__(self, text: bytes, oids: tuple[int, ...], folded: str = "") -> None:
         self.text = text
@@ -49,6 +73,7 @@ class Prepared:
         self.search_path: tuple[str, ...] = ()
         self.name = server_name(text, oids, folded)
         self.description: Description | None = None
+        self.told: bytes | None = None
 
     def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
         """A plan in place of the one before, with which the server's description goes."""
@@ -98,8 +123,8 @@ class Portal:
     """A portal of one client.
 
     ``local``: the proxy answers its Execute. ``fan_out``: it reads several shards, with the statement
-    ``name`` and ``text`` and the message ``bind``; ``executed`` once it has. Neither: it is a portal on
-    the session's connection.
+    ``name`` and ``text`` and the message ``bind``; ``executed`` once it has, ``told`` the shape that the
+    client was told of it. Neither: it is a portal on the session's connection.
     """
 
     __slots__ = (
@@ -112,6 +137,7 @@ class Portal:
         "request",
         "result_formats",
         "text",
+        "told",
         "values",
     )
 
@@ -122,6 +148,7 @@ class Portal:
         self.values: Values = NoValues()
         self.fan_out: FanOut | None = None
         self.executed = False
+        self.told: bytes | None = None
         self.name = self.text = self.bind = b""
         self.result_formats: tuple[int, ...] = ()
 
