@@ -25,6 +25,7 @@ from shardproxy.session.eager import start
 from shardproxy.session.extended import Extended
 from shardproxy.session.link import Link
 from shardproxy.session.names import expanded
+from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
@@ -217,9 +218,12 @@ class Session:
     @property
     def search_path(self) -> tuple[str, ...]:
         """The schemas in which names are looked up."""
-        value, role = self.settings.server.value("search_path"), self.settings.server.value("role")
-        user = self.shared.server_user if role in (None, "none") else role
-        return expanded(self.shared.search_path if value is None else value, user or "")
+        server, shared = self.settings.server, self.shared
+        value, role = server.value("search_path"), server.value("role")
+        path = shared.search_path if value is None else value
+        if role in (None, "none"):
+            return expanded(path, shared.server_user, shared.planner.schema.hidden)
+        return expanded(path, role or "")
 
     @property
     def in_block(self) -> bool:
@@ -239,7 +243,7 @@ class Session:
         """
         connection = await self.link.take(Anywhere(Role.PRIMARY, "to check a setting"))
         try:
-            await command(connection, ";".join([*self.transaction.opening, *sqls]).encode())
+            await command(connection, script([*self.transaction.opening, *sqls]).encode())
             return dict(connection.parameters)
         finally:
             if not connection.closed:
@@ -310,6 +314,8 @@ class Session:
             self.link.give_back()
         else:
             self.transaction.opened(failed=status == READY_FAILED)
+            if failed:
+                self.transaction.script = None
 
     def _note_error(self, body: bytes) -> None:
         connection = self.link.connection
