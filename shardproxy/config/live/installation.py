@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import asyncpg
+
 from shardproxy.backend.driver import FAULTS
 from shardproxy.catalog import maps
 from shardproxy.catalog.agreement import differences, drift
-from shardproxy.catalog.look import Fence
+from shardproxy.catalog.look import Fence, NotOurs
 from shardproxy.catalog.look import look as look_at_installed
 from shardproxy.config.agreement import report_differences
 from shardproxy.config.live.look import Look, Target, connect
@@ -27,6 +29,14 @@ async def map_in_force(catalog: Target) -> ShardMap | None:
     except (*FAULTS, ShardproxyError):
         pass
     return None
+
+
+async def is_installed(connection: asyncpg.Connection) -> bool:
+    """Whether the connected shard has a fence; the search_path is pg_catalog."""
+    try:
+        return (await look_at_installed(connection)).fence is not None
+    except NotOurs:
+        return False
 
 
 def judge_agreement(config: Config, wish: ShardMap, truth: ShardMap, report: Report) -> bool:
