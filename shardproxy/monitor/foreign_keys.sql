@@ -24,6 +24,6 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_class AS t ON t.oid = k.confrelid
 JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
 WHERE k.contype = 'f'
-  AND n.nspname <> 'information_schema'
+  AND n.nspname NOT IN ('information_schema', 'shardproxy')
   AND n.nspname !~ '^pg_'
 ORDER BY k.conrelid, k.conname, k.oid

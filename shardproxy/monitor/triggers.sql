@@ -16,6 +16,6 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE t.tgenabled <> 'D'
   AND NOT (t.tgisinternal AND fn.nspname = 'pg_catalog')
   AND t.tgtype & 28 <> 0
-  AND n.nspname <> 'information_schema'
+  AND n.nspname NOT IN ('information_schema', 'shardproxy')
   AND n.nspname !~ '^pg_'
 ORDER BY t.tgrelid, t.tgname

@@ -4,7 +4,7 @@ WITH RECURSIVE inside (type, part) AS (
     SELECT t.oid, t.oid
     FROM pg_catalog.pg_type AS t
     JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-    WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    WHERE n.nspname NOT IN ('information_schema', 'shardproxy') AND n.nspname !~ '^pg_'
     UNION
     SELECT i.type, p.part
     FROM inside AS i

@@ -136,6 +136,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(SWEEP_PERIOD)
             self.shards.sweep()
+            self._renew_sessions()
             self._let_go_of_the_hung()
 
     def _let_go_of_the_hung(self) -> None:
@@ -160,6 +161,14 @@ class Sidecar:
             self.knowledge.rules = shard_map.tables
             self.knowledge.changed()
         log.info("= the map is of epoch %d", shard_map.epoch)
+        self._renew_sessions()
+
+    def _renew_sessions(self) -> None:
+        """Sessions that keep their server connections take them along into a new epoch."""
+        if any(pool.has_stale for pool in self.shards.pools):
+            for connection in list(self.gate.connections):
+                if connection.session is not None:
+                    connection.session.renew()
 
     async def _adopt(self) -> None:
         """The shards have become an installation while the configuration was the map."""

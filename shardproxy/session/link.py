@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.entry import Behind
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, ShardproxyError, Unavailable
@@ -103,11 +104,7 @@ class Link:
         raise failure
 
     async def _take_from(self, shard: int, role: Role) -> ServerConnection:
-        shared = self.session.shared
-        pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback)
-        connection = pool.try_acquire()
-        if connection is None:
-            connection = await self._wait(pool)
+        connection, pool = await self._acquire(shard, role)
         self.connection, self.pool, self.shard = connection, pool, shard
         connection.sink = self
         wanted = self.session.settings_at_rest
@@ -116,6 +113,18 @@ class Link:
         if self.session.slow:
             connection.pause_reading()
         return connection
+
+    async def _acquire(self, shard: int, role: Role) -> tuple[ServerConnection, ServerPool]:
+        shared = self.session.shared
+        while True:
+            pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback)
+            connection = pool.try_acquire()
+            if connection is not None:
+                return connection, pool
+            try:
+                return await self._wait(pool), pool
+            except Behind:  # another server of the shard is not
+                continue
 
     async def _wait(self, pool: ServerPool) -> ServerConnection:
         self.waiting = pool.request()

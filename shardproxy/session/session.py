@@ -19,7 +19,7 @@ from typing import Any
 from shardproxy.backend.request import command
 from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
 from shardproxy.routing.route import Anywhere, Role
-from shardproxy.session import effects
+from shardproxy.session import effects, renewal
 from shardproxy.session.eager import start
 from shardproxy.session.extended import Extended
 from shardproxy.session.link import Link
@@ -166,6 +166,11 @@ class Session:
         self._task = task = start(self._run(request))
         if task is not None:
             task.add_done_callback(self._worked)
+
+    def renew(self) -> None:
+        """Take a connection that is kept along into a new epoch; called now and then while one is stale."""
+        if renewal.is_due(self):
+            self._work(renewal.renew(self))
 
     async def _run(self, request: "Coroutine[Any, Any, bool]") -> None:
         try:
