@@ -33,7 +33,7 @@ class ServerConnection(asyncio.Protocol):
     their shape where it is known, else True; False: to be closed and prepared anew.
     ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
     ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch`` is the one it is in, None
-    for none.
+    for none; ``holds`` are the moves that it may hold up (``backend/holds``).
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
@@ -49,6 +49,7 @@ class ServerConnection(asyncio.Protocol):
         self.cancels = 0
         self.retired = False
         self.epoch: int | None = None
+        self.holds: set[int] = set()
         self.closed = False
         self.reason = ""
         self.born = 0.0

@@ -281,7 +281,7 @@ class Pool:
 
     def _offer(self, connection: ServerConnection) -> None:
         entry = self.entry
-        if entry is not None and connection.epoch != entry.epoch:
+        if entry is not None and (connection.epoch != entry.epoch or connection.holds):
             entry.bring_in(connection)
             return
         while self.waiters:

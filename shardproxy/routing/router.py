@@ -11,6 +11,7 @@ from typing import Final
 
 from shardproxy.errors import Refused
 from shardproxy.routing.bound_keys import bound_keys, single_key
+from shardproxy.routing.moves import during_moves
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, FanOut, OneShard, ReadPolicy, Role, Route
 from shardproxy.sql.statement import KeySet, Parameter, Reach, Statement
@@ -50,8 +51,16 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
     Raises Refused (0A000; 42501 for a key of another tenant than the session's; 23502 for an INSERT without a
     key), InvalidKey for a key value that is not of the key's type, StatementError for a missing parameter.
     """
+    found = _route(statement, values, context, shard_map)
+    if shard_map.moves:
+        return during_moves(found, statement, values, context.tenant, shard_map)
+    return found
+
+
+def _route(statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap) -> Route:
+    """Where it runs while nothing moves."""
     if len(shard_map.shards) == 1 and context.tenant is None and statement.reach in _SHARDED:
-        return _one_shard(0, _role(statement, context), ONLY_SHARD)
+        return _one_shard(0, _role(statement, context), ONLY_SHARD, shard_map.shard_epochs[0])
     if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
         key_set = statement.key_sets[0]
         sources = key_set.sources
@@ -65,7 +74,7 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
                 if context.tenant is not None:
                     _check_tenant(key_set, key, context.tenant, shard_map)
                 shard = shard_map.owner(key_set.group, key_set.family, key)
-                return _one_shard(shard, _role(statement, context), BY_KEY)
+                return _one_shard(shard, _role(statement, context), BY_KEY, shard_map.shard_epochs[shard])
     return _route_by_shards(statement, values, context, shard_map)
 
 
@@ -82,12 +91,14 @@ def _route_by_shards(
             return Anywhere(role, NO_TABLE)
         if statement.catalog:
             # One shard's catalog, so that object identifiers agree; a block must not begin beside its tenant.
-            shard = _tenant_shard(context.tenant, shard_map) if context.in_transaction else None
-            return Anywhere(role, NO_TABLE, shard)
-        return _one_shard(_tenant_shard(context.tenant, shard_map), role, BY_TENANT)
+            own = _tenant_shard(context.tenant, shard_map) if context.in_transaction else None
+            return Anywhere(role, NO_TABLE, own)
+        shard = _tenant_shard(context.tenant, shard_map)
+        return _one_shard(shard, role, BY_TENANT, shard_map.shard_epochs[shard])
     shards, reason = _concerned_shards(statement, values, context, shard_map)
     if len(shards) == 1:
-        return _one_shard(shards.pop(), role, reason)
+        shard = shards.pop()
+        return _one_shard(shard, role, reason, shard_map.shard_epochs[shard])
     if not shards:
         return Anywhere(Role.PRIMARY, NO_KEY)
     if not statement.fan_out or _independent_parts(statement) > 1:
@@ -99,7 +110,8 @@ def _route_by_shards(
         )
     if not context.fan_out_allowed:
         raise Refused("reading several shards here", hint="Name one key, or run it as a plain query.")
-    return FanOut(tuple(sorted(shards)), role, SEVERAL)
+    epochs = {number: shard_map.shard_epochs[number] for number in shards}
+    return FanOut(tuple(sorted(shards)), role, SEVERAL, epochs)
 
 
 def _concerned_shards(
@@ -207,5 +219,5 @@ def _role(statement: Statement, context: RoutingContext) -> Role:
 
 
 @lru_cache(maxsize=4096)
-def _one_shard(shard: int, role: Role, reason: str) -> OneShard:
-    return OneShard(shard, role, reason)
+def _one_shard(shard: int, role: Role, reason: str, epoch: int) -> OneShard:
+    return OneShard(shard, role, reason, epoch)

@@ -71,6 +71,7 @@ class Sidecar:
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
         self.installation = Installation(specs, config.catalog_index, shard_map, self._map_published)
+        self.shared.news.hurry = self.installation.hurry
         for pool in self.shards.pools:
             pool.on_retired = self.installation.hurry
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -160,6 +161,7 @@ class Sidecar:
             self._plan_with(shared.planner.schema, shard_map.tables)
             self.knowledge.rules = shard_map.tables
             self.knowledge.changed()
+        shared.news.published()
         log.info("= the map is of epoch %d", shard_map.epoch)
         self._renew_sessions()
 

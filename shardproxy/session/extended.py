@@ -15,11 +15,13 @@ from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.execute.fan_out import StaleError
 from shardproxy.routing.parameters import BindValues
+from shardproxy.routing.rerouting import RouteAgain
 from shardproxy.routing.route import Anywhere, FanOut, Role
 from shardproxy.session import effects, local, moving, names, told
 from shardproxy.session.link import FAILING_MESSAGE
+from shardproxy.session.news import newer_map
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared, described
-from shardproxy.session.request import EXPLAIN_COLUMNS, Request
+from shardproxy.session.request import EXPLAIN_COLUMNS, Request, text_on
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind, Statement
@@ -296,17 +298,23 @@ class Extended:
     ) -> None:
         session = self.session
         prepared, statement = portal.prepared, portal.prepared.statement
-        found = request.route(statement)
         text, rewritten = request.server_text([statement])
         name = prepared.name_of(text) if rewritten else prepared.name
-        if isinstance(found, FanOut):
-            nameless = body[body.index(0) :]  # as the shards' own portals are
-            portal.fan_out, portal.bind = found, client_messages.rename_statement(nameless, name)
-            portal.name, portal.text, portal.result_formats = name, text, result_formats
-            if session.link.in_group:
-                raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
-            return
-        connection = await session.link.take(found)
+        while True:
+            epoch = session.shared.shard_map.epoch
+            found = request.route(statement)
+            if isinstance(found, FanOut):
+                portal.fan_out = found
+                portal.bind = body[body.index(0) :]  # without a name, as the shards' own portals are
+                portal.name, portal.text, portal.result_formats = name, text, result_formats
+                if session.link.in_group:
+                    raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
+                return
+            try:
+                connection = await session.link.take(found)
+                break
+            except RouteAgain as again:
+                await session.simple.wait_to_route(again, epoch)
         guarded = False
         if prepared.told is not None and connection.prepared.get(name) != prepared.told:
             guarded = statement.read_only and told.repeatable(self.group) is not None
@@ -489,24 +497,43 @@ class Extended:
             await self._run_fan_out(portal, limit)
 
     async def _run_fan_out(self, portal: Portal, limit: int) -> None:
-        prepared, route = portal.prepared, portal.fan_out
-        assert route is not None
+        session, prepared = self.session, portal.prepared
+        while True:
+            epoch, route = session.shared.shard_map.epoch, portal.fan_out
+            assert route is not None
+            try:
+                await self._run_on_shards(portal, route, limit)
+            except RouteAgain:
+                await newer_map(session, epoch)
+                found = Request(session, prepared.text, portal.values).route(prepared.statement)
+                if not isinstance(found, FanOut):
+                    raise
+                portal.fan_out = found
+            else:
+                return
+
+    async def _run_on_shards(self, portal: Portal, route: FanOut, limit: int) -> None:
+        session, prepared = self.session, portal.prepared
         shape = portal.told or prepared.told
+        texts = {shard: text_on(session, route, shard, portal.text) for shard in route.shards}
+        names = {
+            shard: portal.name if text is portal.text else prepared.name_of(text)
+            for shard, text in texts.items()
+        }
 
-        async def hold(connection: ServerConnection) -> None:
+        async def hold(connection: ServerConnection, shard: int) -> None:
             if shape is not None:
-                await told.hold_to(shape, self, connection, prepared, portal.name, portal.text)
+                await told.hold_to(shape, self, connection, prepared, names[shard], texts[shard])
 
-        run = self.session.simple.begin_fan_out(route)
+        def bound(connection: ServerConnection, shard: int) -> bytes:
+            prepare = connection.prepare(names[shard], texts[shard], prepared.oids)
+            return prepare + client_messages.rename_statement(portal.bind, names[shard])
+
+        run = session.simple.begin_fan_out(route)
         try:
-            await run.extended(
-                lambda connection: connection.prepare(portal.name, portal.text, prepared.oids),
-                portal.bind,
-                limit,
-                hold,
-            )
+            await run.extended(bound, limit, hold)
         finally:
-            self.session.simple.fan_out = None
+            session.simple.fan_out = None
 
     # --- Close, Flush, Sync ---------------------------------------------------------------------------------
 

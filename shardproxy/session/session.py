@@ -108,6 +108,8 @@ class Session:
     def pump(self) -> None:
         """Work on what waits, until one request has to wait for a server."""
         link = self.link
+        if link.pinned is not None:
+            self.renew()  # before the next request: what it holds up, it has held up long enough
         while self.inbox and not (self.busy or self.closed or self.slow or link.copying):
             kind = self.inbox[0][0]
             if kind in EXTENDED:

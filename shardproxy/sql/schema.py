@@ -12,7 +12,7 @@ OWN: Final = "shardproxy"
 """The schema of the catalog and the fences: no reading has anything of it, no client's statement names it."""
 
 OWN_RELATIONS: Final = frozenset({"shard", "moving", "marker", "map", "move", "move_log", "sidecar"})
-OWN_FUNCTIONS: Final = frozenset({"enter", "guard", "i_am"})
+OWN_FUNCTIONS: Final = frozenset({"enter", "guard", "hold", "let_go", "i_am"})
 
 Names = tuple[RelationName, ...]
 

@@ -149,5 +149,6 @@ class Statement:
     private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
+    unlocks: bool = False  # calls pg_advisory_unlock_all()
     notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other
     changes_schema: bool = False  # DDL: knowledge of the schema must be read again

@@ -97,6 +97,9 @@ SESSION_LOCKS: Final = frozenset(
 )
 """They leave a lock that outlives the transaction."""
 
+UNLOCKS_ALL: Final = "pg_advisory_unlock_all"
+"""It takes our own locks of the connection too."""
+
 SEQUENCE_STATE: Final = frozenset({"currval", "lastval"})
 """They answer from what the session's own server connection did before."""
 

@@ -32,6 +32,7 @@ class FunctionUse:
     sequence: str | None = None
     pins: str | None = None
     notifies: bool = False
+    unlocks: bool = False
     reveals: str | None = None
     values_read: bool = False  # a decision looked at the value of an argument
     aggregates: set[str] = field(default_factory=set)
@@ -124,6 +125,8 @@ class FunctionUse:
             self.reveals = self.reveals or f"{name}()"
         if name in catalog.SESSION_LOCKS:
             self.pins = "session advisory lock"
+        if name == catalog.UNLOCKS_ALL:
+            self.unlocks = True
         if name in catalog.SESSION_STATE:
             self.pins = self.pins or f"state of the function {name}"
         if name == "pg_notify":
