@@ -34,31 +34,31 @@ CREATE TABLE shardproxy.marker (
 -- that the epoch was retired, or whoever retires it sees our lock. Epoch 0 is for connections that touch no rows of
 -- users: they hold nothing up. SP002: the epoch is retired here; SP003: not known here yet.
 CREATE FUNCTION shardproxy.enter(entering integer, leaving integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known shardproxy.shard;
 BEGIN
-    IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed' THEN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE invalid_transaction_state USING MESSAGE = 'an epoch is entered under READ COMMITTED';
     END IF;
     IF entering IS DISTINCT FROM leaving THEN
-        PERFORM pg_catalog.pg_advisory_lock_shared({class_epoch}, entering);
+        PERFORM pg_advisory_lock_shared({class_epoch}, entering);
     END IF;
     SELECT * INTO known FROM shardproxy.shard;
-    IF entering OPERATOR(pg_catalog.<>) 0 AND (known.oldest_epoch IS NULL OR known.oldest_epoch OPERATOR(pg_catalog.>) entering) THEN
-        PERFORM pg_catalog.pg_advisory_unlock_shared({class_epoch}, entering);
+    IF entering <> 0 AND (known.oldest_epoch IS NULL OR known.oldest_epoch > entering) THEN
+        PERFORM pg_advisory_unlock_shared({class_epoch}, entering);
         RAISE SQLSTATE 'SP002' USING
-            MESSAGE = pg_catalog.format('epoch %s is retired on this shard', entering),
-            DETAIL = pg_catalog.format('The oldest that may run here is %s.', known.oldest_epoch);
+            MESSAGE = format('epoch %s is retired on this shard', entering),
+            DETAIL = format('The oldest that may run here is %s.', known.oldest_epoch);
     END IF;
-    IF known.newest_epoch OPERATOR(pg_catalog.<) entering THEN
-        PERFORM pg_catalog.pg_advisory_unlock_shared({class_epoch}, entering);
+    IF known.newest_epoch < entering THEN
+        PERFORM pg_advisory_unlock_shared({class_epoch}, entering);
         RAISE SQLSTATE 'SP003' USING
-            MESSAGE = pg_catalog.format('epoch %s is not known on this server yet', entering),
-            DETAIL = pg_catalog.format('The newest that is known here is %s.', known.newest_epoch);
+            MESSAGE = format('epoch %s is not known on this server yet', entering),
+            DETAIL = format('The newest that is known here is %s.', known.newest_epoch);
     END IF;
     IF leaving IS NOT NULL AND entering IS DISTINCT FROM leaving THEN
-        PERFORM pg_catalog.pg_advisory_unlock_shared({class_epoch}, leaving);
+        PERFORM pg_advisory_unlock_shared({class_epoch}, leaving);
     END IF;
 END $$;
 REVOKE ALL ON FUNCTION shardproxy.enter FROM PUBLIC;
@@ -68,6 +68,8 @@ REVOKE ALL ON FUNCTION shardproxy.enter FROM PUBLIC;
 -- The lock comes first and the row is looked at afterwards, with a newer snapshot, or, where the transaction has one
 -- snapshot for all its statements, FOR SHARE, which fails (40001) if the row has changed since. A READ ONLY transaction
 -- with one snapshot is right as of that snapshot. SP001: the rows are not, or soon not, here any more.
+-- It runs with its owner's rights under the caller's search_path (to set one costs more than all the rest), so every
+-- name and operator in it is qualified; IS DISTINCT FROM cannot be, and is not used.
 CREATE PROCEDURE shardproxy.guard(guarded bigint)
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -80,7 +82,7 @@ BEGIN
     ELSE
         SELECT * INTO known FROM shardproxy.moving WHERE move OPERATOR(pg_catalog.=) guarded FOR SHARE;
     END IF;
-    IF known.state IS DISTINCT FROM 'moving' THEN
+    IF known.state IS NULL OR known.state OPERATOR(pg_catalog.<>) 'moving' THEN
         RAISE SQLSTATE 'SP001' USING
             MESSAGE = pg_catalog.format('move %s: the rows are not here', guarded),
             DETAIL = pg_catalog.concat_ws(' ', COALESCE(known.state, 'unknown'), known.target, known.epoch);

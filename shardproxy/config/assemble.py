@@ -1,5 +1,6 @@
 """The model turned into other packages' values; the only place where options change shape."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shardproxy.backend import server as backend
@@ -11,6 +12,7 @@ from shardproxy.config.model.access import is_verifier
 from shardproxy.config.model.tables import FAMILIES
 from shardproxy.config.names import parse_identifier, parse_relation
 from shardproxy.config.rules.spread import placements
+from shardproxy.errors import ConfigError
 from shardproxy.frontend.options import FrontendOptions
 from shardproxy.monitor.health import HealthOptions
 from shardproxy.monitor.servers import WatchedServer
@@ -66,6 +68,25 @@ def shard_login(config: Config, shard: Shard) -> ShardLogin:
     )
 
 
+def operator_login(config: Config, shard: Shard) -> ShardLogin:
+    """The operator's login on ``shard``. Raises ConfigError where the configuration has none to use here."""
+    operator = config.operator
+    if operator.user is None:
+        raise ConfigError(
+            "operator.user is missing; add the role that may change the shards",
+            hint="See operator in config/shardproxy.example.yaml.",
+        )
+    if operator.password is None and operator.password_env is not None:
+        raise ConfigError(
+            f"operator.password_env: the environment variable {operator.password_env} has no password"
+        )
+    if operator.password is None and operator.password_file is not None:
+        raise ConfigError(
+            f"operator.password_file: {operator.password_file} cannot be read, or has no password"
+        )
+    return ShardLogin(operator.user, operator.password, shard_login(config, shard).database)
+
+
 def servers(shard: Shard) -> tuple[Address, ...]:
     """The addresses of a shard's servers, its primary first."""
     return (shard.primary, *shard.replicas)
@@ -78,13 +99,17 @@ def _rule(table: Table, config: Config) -> TableRule:
 
 
 def shard_specs(config: Config) -> tuple[ShardSpec, ...]:
-    """Every shard's servers with the logins on them."""
-    return tuple(_shard_spec(config, shard) for shard in config.shards)
-
-
-def _shard_spec(config: Config, shard: Shard) -> ShardSpec:
-    access = shard_login(config, shard)
+    """Every shard's servers with the sidecar's logins on them."""
     settings = {"application_name": config.server.application_name, "client_encoding": "UTF8"}
+    return tuple(_shard_spec(shard, shard_login(config, shard), settings) for shard in config.shards)
+
+
+def operator_specs(config: Config) -> tuple[ShardSpec, ...]:
+    """Every shard's servers with the operator's logins on them. Errors as of :func:`operator_login`."""
+    return tuple(_shard_spec(shard, operator_login(config, shard), {}) for shard in config.shards)
+
+
+def _shard_spec(shard: Shard, access: ShardLogin, settings: Mapping[str, str]) -> ShardSpec:
     login = Login(access.user, access.database, access.password, settings)
     primary, *replicas = (ServerSpec(_address(address), login) for address in servers(shard))
     return ShardSpec(shard.name, primary, tuple(replicas))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from shardproxy.config.mistakes import OptionPath
-from shardproxy.config.model import Config, Credential
+from shardproxy.config.model import Config, Credential, Operator
 from shardproxy.config.model.access import is_verifier
 from shardproxy.config.report import Report
 from shardproxy.secret import Secret
@@ -41,14 +41,21 @@ def resolve(config: Config, sources: PasswordSources, report: Report) -> Config:
         update={
             "auth": config.auth.model_copy(update={"users": users}),
             "server": filled(config.server, ("server",)),
+            "operator": _operator(config.operator, sources, report),
             "shards": shards,
         }
     )
 
 
+def _operator(operator: Operator, sources: PasswordSources, report: Report) -> Operator:
+    """Where the password cannot be read it stays away: a sidecar needs none, and a command says so."""
+    secret = _read(operator, sources, lambda *_: None, ("operator",), report)
+    return operator.model_copy(update={"password": secret})
+
+
 def holds_plain_password(config: Config) -> bool:
     """True when a password stands in the file itself, other than as a SCRAM verifier."""
-    credentials = (*config.auth.users, config.server, *config.shards)
+    credentials = (*config.auth.users, config.server, config.operator, *config.shards)
     return any(
         each.password is not None and not is_verifier(each.password)
         for each in credentials

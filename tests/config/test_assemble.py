@@ -7,6 +7,7 @@ import pytest
 from shardproxy.backend.server import Address
 from shardproxy.config import assemble
 from shardproxy.config.model import Config
+from shardproxy.errors import ConfigError
 from shardproxy.secret import Secret
 from shardproxy.topology.keys import KeyFamily, bucket
 from shardproxy.topology.tables import Local, Reference, Sharded
@@ -122,3 +123,30 @@ shards:
 def test_the_database_on_the_shards_is_the_one_clients_name(read_yaml: Reader) -> None:
     first, _ = assemble.shard_specs(config_of(read_yaml, GOOD))
     assert first.primary.login.database == "app"
+
+
+def test_the_operators_login_is_one_on_all_shards_and_only_the_database_follows_the_shard(
+    read_yaml: Reader,
+) -> None:
+    text = GOOD.replace("{name: b, ", "{name: b, user: bob, password: x, database: other, ")
+    config = config_of(read_yaml, text + "operator: {user: postgres, password: secret}\n")
+    a, b = assemble.operator_specs(config)
+    for spec, database in ((a, "app"), (b, "other")):
+        login = spec.primary.login
+        assert (login.user, login.password, login.database) == ("postgres", Secret("secret"), database)
+    assert all(replica.login == spec.primary.login for spec in (a, b) for replica in spec.replicas)
+
+
+@pytest.mark.parametrize(
+    ("operator", "message"),
+    [
+        ("", "operator.user is missing"),
+        ("operator: {user: o, password_env: PW}", "the environment variable PW has no password"),
+        ("operator: {user: o, password_file: pw}", "operator.password_file: pw cannot be read"),
+    ],
+)
+def test_an_operator_without_a_login_is_told_what_is_missing(
+    read_yaml: Reader, operator: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        assemble.operator_specs(config_of(read_yaml, GOOD + operator + "\n"))

@@ -53,6 +53,7 @@ def test_a_good_file_has_no_mistakes(read_yaml: Reader) -> None:
         ),
         ("designated: [a]", "7:13: designated: must have a text value"),
         ("designated: c", "7:13: designated: there is no shard 'c' (shards: a, b)"),
+        ("catalog: {shard: c}", "7:18: catalog.shard: there is no shard 'c' (shards: a, b)"),
         ("placements: {acme: shard-b}", "7:20: placements.acme: there is no shard 'shard-b' (shards: a, b)"),
         ("placements: {acme: }", "7:20: placements.acme: must have a text value (it is empty)"),
         (

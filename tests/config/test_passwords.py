@@ -70,3 +70,12 @@ def test_users_and_shards_have_passwords_in_the_same_ways(read_yaml: Reader) -> 
     assert loaded.config is not None
     assert loaded.config.auth.users[0].password == Secret("one")
     assert loaded.config.shards[1].password == Secret("two")
+
+
+def test_the_operators_may_be_away_until_a_command_needs_it(read_yaml: Reader) -> None:
+    text = GOOD + "operator: {user: postgres, password_env: PW}\n"
+    for environment, password in (({}, None), ({"PW": "x"}, Secret("x"))):
+        loaded = read_yaml(text, environment)
+        assert (loaded.mistakes, loaded.warnings) == ((), ())
+        assert loaded.config is not None
+        assert loaded.config.operator.password == password

@@ -115,3 +115,17 @@ class ServerLogin(Credential):
         max_length=63,
         description="application_name of server connections while no client has set its own.",
     )
+
+
+class Operator(Credential):
+    """The login of the commands that install and move; the sidecar itself never uses it."""
+
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        description=(
+            "Role that commands such as init and tenant move log in as on every shard: a superuser, or the "
+            "owner of the tables with the rights that the README lists."
+        ),
+    )

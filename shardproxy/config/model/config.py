@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from shardproxy.config.model.access import Auth, ServerLogin
+from shardproxy.config.model.access import Auth, Operator, ServerLogin
 from shardproxy.config.model.address import Http, Listener
 from shardproxy.config.model.section import Section
-from shardproxy.config.model.shards import Ring, Shard
+from shardproxy.config.model.shards import Catalog, Ring, Shard
 from shardproxy.config.model.tables import Group, Table
 from shardproxy.config.model.traffic import Limits, Log, Pool, Reads, Timeouts
 from shardproxy.config.model.units import OFF
@@ -39,12 +39,19 @@ class Config(Section):
     server: ServerLogin = Field(
         default_factory=ServerLogin, description="The login the proxy uses on every shard."
     )
+    operator: Operator = Field(
+        default_factory=Operator,
+        description="The login of commands that change the shards; serve needs none.",
+    )
     shards: tuple[Shard, ...] = Field(
         min_length=1, max_length=1024, description="The PostgreSQL servers that hold the data."
     )
     designated: str | None = Field(
         default=None,
         description="Shard that answers catalog queries and statements without a table; default: the first.",
+    )
+    catalog: Catalog = Field(
+        default_factory=Catalog, description="Where the map lives that all sidecars share (see init)."
     )
     ring: Ring = Field(default_factory=Ring, description="How buckets are spread over the shards.")
     groups: dict[str, Group] = Field(
@@ -89,5 +96,12 @@ class Config(Section):
     @property
     def designated_index(self) -> int:
         """The index in ``shards`` of the designated shard."""
-        names = [shard.name for shard in self.shards]
-        return names.index(self.designated) if self.designated is not None else 0
+        return self._index(self.designated)
+
+    @property
+    def catalog_index(self) -> int:
+        """The index in ``shards`` of the one whose primary holds the catalog."""
+        return self._index(self.catalog.shard)
+
+    def _index(self, name: str | None) -> int:
+        return [shard.name for shard in self.shards].index(name) if name is not None else 0

@@ -47,3 +47,11 @@ class Ring(Section):
         le=10_000,
         description="Points on the ring for each unit of weight; more spread the buckets more evenly.",
     )
+
+
+class Catalog(Section):
+    """Where the map lives that all sidecars share, once ``shardproxy init`` has put it there."""
+
+    shard: str | None = Field(
+        default=None, description="Shard whose primary holds the catalog; default: the first."
+    )

@@ -23,9 +23,10 @@ def check_servers(config: Config, declared: Declared, report: Report) -> None:
         report.mistake(
             ("shards",), "every weight is 0, so no shard owns a bucket; give one a weight of 1 or more"
         )
-    unknown = declared.missing_shard(config.designated) if config.designated is not None else None
-    if unknown is not None:
-        report.mistake(("designated",), unknown)
+    for path, name in ((("designated",), config.designated), (("catalog", "shard"), config.catalog.shard)):
+        unknown = declared.missing_shard(name) if name is not None else None
+        if unknown is not None:
+            report.mistake(path, unknown)
 
 
 def _servers(config: Config) -> Iterator[tuple[OptionPath, str, str]]:

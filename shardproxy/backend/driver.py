@@ -1,0 +1,56 @@
+"""Connections off the query path: asyncpg's, to an Address with a Login and nothing from the environment."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+import asyncpg
+
+from shardproxy.backend.server import Address, Login
+
+FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a server or the network does; TimeoutError is an OSError."""
+
+
+async def connect(
+    address: Address,
+    login: Login,
+    application_name: str,
+    *,
+    timeout: float,
+    command_timeout: float | None = None,
+    settings: Mapping[str, str | None] | None = None,
+) -> asyncpg.Connection:
+    """A connection of our own. Its search_path is pg_catalog, or as ``settings`` say (None: the role's own).
+
+    ``timeout`` is in seconds and for the connect, ``command_timeout`` for each answer (None: no limit).
+    Raises one of FAULTS.
+    """
+    wanted: dict[str, str | None] = {"application_name": application_name, "search_path": "pg_catalog"}
+    return await asyncpg.connect(
+        host=address.host,
+        port=address.port,
+        user=login.user,
+        database=login.database,
+        # Not None, for which asyncpg would look into the environment and into files.
+        password=login.password.reveal() if login.password is not None else "",
+        ssl=False,
+        timeout=timeout,
+        command_timeout=command_timeout,
+        target_session_attrs="any",
+        server_settings={
+            name: value for name, value in (wanted | dict(settings or {})).items() if value is not None
+        },
+    )
+
+
+def reason(fault: Exception) -> str:
+    """What happened, in one line."""
+    if isinstance(fault, TimeoutError):
+        return "no answer in time"
+    if isinstance(fault, OSError):
+        # The event loops word it differently; getaddrinfo's own numbers are negative and have their text.
+        known = os.strerror(fault.errno) if fault.errno is not None and fault.errno > 0 else fault.strerror
+        return known or "the connection failed"
+    lines = str(fault).splitlines()
+    return lines[0] if lines else type(fault).__name__

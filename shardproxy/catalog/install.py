@@ -1,0 +1,233 @@
+"""``shardproxy init``: a fence on every shard, then the catalog on one of them; as often as one likes.
+
+First everything is looked at, then, if there is no mistake, what is missing is made, each server's part in
+one transaction and the catalog as the last, so that it can be run again after any failure.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from shardproxy.backend.driver import FAULTS, reason
+from shardproxy.backend.shards import ServerSpec
+from shardproxy.catalog import maps
+from shardproxy.catalog.connect import connect
+from shardproxy.catalog.locks import CLASS_EPOCH, CLASS_GUARD, CLASS_INSTALL
+from shardproxy.catalog.look import Installed, NotOurs, look
+from shardproxy.errors import ShardproxyError
+from shardproxy.topology.shard_map import ShardMap
+
+APPLICATION_NAME: Final = "shardproxy init"
+FIRST_EPOCH: Final = 1
+OLDEST_VERSION: Final = 150_000
+
+_FACTS: Final = """
+SELECT current_setting('server_version_num')::int4 AS version,
+       current_setting('server_version') AS version_text,
+       pg_is_in_recovery() AS standby,
+       current_database()::text AS database,
+       current_setting('is_superuser')::bool AS superuser,
+       has_database_privilege(current_database(), 'CREATE') AS may_create,
+       EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS role_exists
+"""
+_MAY_ENTER: Final = """
+SELECT has_function_privilege($1::name, 'shardproxy.enter(int4, int4)', 'EXECUTE')
+   AND has_table_privilege($1::name, 'shardproxy.shard', 'SELECT')
+"""
+_MAY_FOLLOW: Final = """
+SELECT bool_and(has_table_privilege($1::name, named, 'SELECT'))
+   AND has_function_privilege(
+           $1::name, 'shardproxy.i_am(uuid, text, int4, text, int4, timestamptz)', 'EXECUTE')
+FROM (VALUES ('shardproxy.map'), ('shardproxy.move'), ('shardproxy.move_log'), ('shardproxy.sidecar'))
+     AS t (named)
+"""
+_GRANT_FENCE: Final = """
+SELECT format('
+    GRANT SELECT ON shardproxy.shard, shardproxy.moving TO %1$I;
+    GRANT EXECUTE ON FUNCTION shardproxy.enter TO %1$I', $1::text)
+"""
+_GRANT_CATALOG: Final = """
+SELECT format('
+    GRANT SELECT ON shardproxy.map, shardproxy.move, shardproxy.move_log, shardproxy.sidecar TO %1$I;
+    GRANT EXECUTE ON FUNCTION shardproxy.i_am TO %1$I', $1::text)
+"""
+_FENCE_ROW: Final = """
+INSERT INTO shardproxy.shard (installation, name, oldest_epoch, newest_epoch) VALUES ($1, $2, $3, $3)
+"""
+_ALONE: Final = f"SELECT pg_advisory_xact_lock({CLASS_INSTALL}, 0)"
+
+FENCE: Final = "fence"
+CATALOG: Final = "catalog"
+GRANTS: Final = "grants"
+
+
+def fence_sql() -> str:
+    """What every shard gets."""
+    return _text("shard.sql").format(class_epoch=CLASS_EPOCH, class_guard=CLASS_GUARD)
+
+
+def catalog_sql() -> str:
+    """What the catalog's server gets besides."""
+    return _text("catalog.sql")
+
+
+def _text(name: str) -> str:
+    return files("shardproxy.catalog").joinpath(name).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One shard to install on: its primary with the operator's login; ``role`` is the sidecars' there."""
+
+    name: str
+    server: ServerSpec
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is to be made on a shard: ``what`` is FENCE, CATALOG or GRANTS."""
+
+    shard: str
+    what: str
+
+    def __str__(self) -> str:
+        done = {
+            FENCE: 'create the schema "shardproxy" with the fence',
+            CATALOG: "create the catalog with the first map",
+            GRANTS: "grant the sidecars' role what it needs",
+        }
+        return f"{self.shard}: {done[self.what]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is missing, in the order in which it is made, or why it cannot be: one sentence each.
+
+    ``installation`` is what the fences are of, those there are and those to come.
+    """
+
+    installation: UUID
+    steps: tuple[Step, ...] = ()
+    mistakes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What was found on one shard."""
+
+    target: Target
+    installed: Installed = field(default_factory=Installed)
+    granted: bool = True
+    mistakes: list[str] = field(default_factory=list)
+
+
+async def plan(targets: Sequence[Target], catalog: str) -> Plan:
+    """Look at every shard; ``catalog`` names the one that has, or gets, the catalog. Changes nothing."""
+    surveys = await asyncio.gather(*(_survey(target, target.name == catalog) for target in targets))
+    mistakes = [f"{survey.target.name}: {mistake}" for survey in surveys for mistake in survey.mistakes]
+    found = {survey.installed.fence.installation for survey in surveys if survey.installed.fence}
+    if len(found) > 1:
+        whose = ", ".join(
+            f"{survey.target.name} is of {survey.installed.fence.installation}"
+            for survey in surveys
+            if survey.installed.fence
+        )
+        mistakes.append(f"the shards belong to different installations: {whose}")
+    steps = [Step(survey.target.name, FENCE) for survey in surveys if survey.installed.fence is None]
+    for survey in surveys:
+        if survey.target.name == catalog and not survey.installed.catalog:
+            steps.append(Step(catalog, CATALOG))
+        elif survey.installed.fence is not None and not survey.granted:
+            steps.append(Step(survey.target.name, GRANTS))
+    return Plan(found.pop() if found else uuid4(), tuple(steps), tuple(mistakes))
+
+
+async def install(plan: Plan, targets: Sequence[Target], shard_map: ShardMap) -> None:
+    """Make what ``plan`` says is missing; ``shard_map`` becomes the first map. Raises ShardproxyError."""
+    if plan.mistakes:
+        raise ShardproxyError("; ".join(plan.mistakes))
+    named = {target.name: target for target in targets}
+    for step in plan.steps:
+        target = named[step.shard]
+        try:
+            connection = await connect(target.server, APPLICATION_NAME)
+            try:
+                async with connection.transaction(isolation="read_committed"):
+                    await connection.execute(_ALONE)
+                    await _make(connection, step.what, target, plan.installation, shard_map)
+            finally:
+                connection.terminate()
+        except FAULTS as fault:
+            raise ShardproxyError(f"{target.name}: {reason(fault)}", hint="Run it again.") from fault
+
+
+async def _make(
+    connection: asyncpg.Connection, what: str, target: Target, installation: UUID, shard_map: ShardMap
+) -> None:
+    """Do one step, unless somebody else has done it meanwhile."""
+    installed = await look(connection)
+    if installed.fence is not None and installed.fence.installation != installation:
+        raise ShardproxyError(f"{target.name}: somebody else is initialising it at the same time")
+    if what == FENCE and installed.fence is None:
+        await connection.execute(fence_sql())
+        await connection.execute(_FENCE_ROW, installation, target.name, FIRST_EPOCH)
+    if what == CATALOG and not installed.catalog:
+        await connection.execute(catalog_sql())
+        epochs = (FIRST_EPOCH,) * len(shard_map.shards)
+        first = replace(shard_map, epoch=FIRST_EPOCH, shard_epochs=epochs, moves=())
+        await maps.store_first(connection, first, "shardproxy init")
+    await connection.execute(await connection.fetchval(_GRANT_FENCE, target.role))
+    if what == CATALOG or (await look(connection)).catalog:
+        await connection.execute(await connection.fetchval(_GRANT_CATALOG, target.role))
+
+
+async def _survey(target: Target, has_catalog: bool) -> _Survey:
+    survey = _Survey(target)
+    try:
+        connection = await connect(target.server, APPLICATION_NAME)
+        try:
+            await _ask(connection, survey, has_catalog)
+        finally:
+            connection.terminate()
+    except NotOurs as error:
+        survey.mistakes.append(error.message)
+    except FAULTS as fault:
+        survey.mistakes.append(f"{target.server.address} cannot be used: {reason(fault)}")
+    return survey
+
+
+async def _ask(connection: asyncpg.Connection, survey: _Survey, has_catalog: bool) -> None:
+    target, mistakes = survey.target, survey.mistakes
+    facts = await connection.fetchrow(_FACTS, target.role)
+    if facts["version"] < OLDEST_VERSION:
+        mistakes.append(f"is PostgreSQL {facts['version_text']}; shardproxy needs 15 or newer")
+        return
+    if facts["standby"]:
+        mistakes.append(f"{target.server.address} is a standby; name the server that takes writes")
+    if not facts["role_exists"]:
+        mistakes.append(f'the sidecars\' role "{target.role}" does not exist')
+    survey.installed = await look(connection)
+    fence = survey.installed.fence
+    if fence is None:
+        if not facts["may_create"]:
+            user, database = target.server.login.user, facts["database"]
+            mistakes.append(
+                f'"{user}" may not create a schema: GRANT CREATE ON DATABASE "{database}" TO "{user}"'
+            )
+        return
+    if fence.name != target.name:
+        mistakes.append(
+            f'{target.server.address} is the shard "{fence.name}" of installation {fence.installation}'
+        )
+    if survey.installed.catalog and not has_catalog:
+        mistakes.append("the catalog is here; name this shard in catalog.shard")
+    if facts["role_exists"]:
+        survey.granted = await connection.fetchval(_MAY_ENTER, target.role) and (
+            not survey.installed.catalog or await connection.fetchval(_MAY_FOLLOW, target.role)
+        )

@@ -1,0 +1,119 @@
+"""The versions of the map in the catalog: read, and published with a compare-and-swap.
+
+A publication has a number that no shard it concerns has heard of before, and the shards hear of it first: a
+replica that knows the number has replayed all that was there before the publication began.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from shardproxy.errors import ShardproxyError
+from shardproxy.topology.map_document import from_document, to_document
+from shardproxy.topology.shard_map import ShardMap
+
+CHANNEL: Final = "shardproxy_map"
+"""NOTIFY goes here with the epoch when a map is published."""
+
+ATTEMPTS: Final = 5
+
+_NEWEST: Final = "SELECT epoch, document FROM shardproxy.map ORDER BY epoch DESC LIMIT 1"
+_NEWEST_EPOCH: Final = "SELECT max(epoch) FROM shardproxy.map"
+_HISTORY: Final = "SELECT epoch, why, published, publisher FROM shardproxy.map ORDER BY epoch DESC LIMIT $1"
+# Publishers wait for each other and readers for nobody; one that hangs is let go of.
+_ALONE: Final = (
+    "SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '30s'; "
+    "SET LOCAL synchronous_commit = on; LOCK TABLE shardproxy.map IN SHARE ROW EXCLUSIVE MODE"
+)
+_HEARD_OF: Final = "SELECT newest_epoch FROM shardproxy.shard"
+_TELL_SHARD: Final = "UPDATE shardproxy.shard SET newest_epoch = $1 WHERE newest_epoch < $1 RETURNING 1"
+_INSERT: Final = "INSERT INTO shardproxy.map (epoch, document, why) VALUES ($1, $2, $3)"
+_NOTIFY: Final = "SELECT pg_notify($1, $2)"
+
+
+class MapChanged(ShardproxyError):
+    """Somebody else has published meanwhile; what was to be published stood on an older map."""
+
+    sqlstate = "40001"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One version of the map, as people want to see it."""
+
+    epoch: int
+    why: str
+    published: datetime
+    publisher: str
+
+
+async def newest_epoch(catalog: asyncpg.Connection) -> int:
+    """The epoch in force; 0 before the first map."""
+    epoch: int | None = await catalog.fetchval(_NEWEST_EPOCH)
+    return epoch or 0
+
+
+async def read(catalog: asyncpg.Connection) -> ShardMap:
+    """The map in force. Raises ShardproxyError when there is none, ConfigError when it cannot be read."""
+    row = await catalog.fetchrow(_NEWEST)
+    if row is None:
+        raise ShardproxyError("the catalog has no map", hint="Run shardproxy init.")
+    return from_document(json.loads(row["document"]), row["epoch"])
+
+
+async def history(catalog: asyncpg.Connection, limit: int = 100) -> list[Publication]:
+    """The newest versions, the newest first."""
+    return [Publication(**dict(row)) for row in await catalog.fetch(_HISTORY, limit)]
+
+
+async def store_first(catalog: asyncpg.Connection, shard_map: ShardMap, why: str) -> None:
+    """Store the first map, inside the transaction that creates the catalog."""
+    await _insert(catalog, shard_map, why)
+
+
+async def publish(
+    catalog: asyncpg.Connection,
+    change: Callable[[ShardMap], ShardMap],
+    why: str,
+    concerned: Mapping[str, asyncpg.Connection],
+    *,
+    base: int | None = None,
+) -> ShardMap:
+    """Put ``change`` of the map in force into force, and return it with its epoch.
+
+    ``concerned``: the shards, by name, on which the change means something else than before, each with a
+    connection to its primary outside a transaction; their connections have to enter the new epoch.
+    ``base``: the epoch that the caller's decision stands on. Raises MapChanged when another one is in force,
+    or when others publish all the time; whatever ``change`` raises; asyncpg's errors, and then nobody knows
+    whether it is in force until it is read.
+    """
+    for _ in range(ATTEMPTS):
+        async with catalog.transaction(isolation="read_committed"):
+            await catalog.execute(_ALONE)
+            current = await read(catalog)
+            if base is not None and current.epoch != base:
+                raise MapChanged(f"the map is of epoch {current.epoch} now, not of {base} any more")
+            epoch = 1 + max(current.epoch, *[await shard.fetchval(_HEARD_OF) for shard in concerned.values()])
+            if all([await shard.fetchval(_TELL_SHARD, epoch) for shard in concerned.values()]):
+                published = _numbered(change(current), epoch, concerned)
+                await _insert(catalog, published, why)
+                return published
+    raise MapChanged("the map is being changed by others at the same time")
+
+
+def _numbered(shard_map: ShardMap, epoch: int, concerned: Mapping[str, object]) -> ShardMap:
+    epochs = (
+        epoch if name in concerned else before
+        for name, before in zip(shard_map.shards, shard_map.shard_epochs, strict=True)
+    )
+    return replace(shard_map, epoch=epoch, shard_epochs=tuple(epochs))
+
+
+async def _insert(catalog: asyncpg.Connection, shard_map: ShardMap, why: str) -> None:
+    document = json.dumps(to_document(shard_map))
+    await catalog.execute(_INSERT, shard_map.epoch, document, why)
+    await catalog.execute(_NOTIFY, CHANNEL, str(shard_map.epoch))
