@@ -18,6 +18,6 @@ FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-WHERE n.nspname <> 'information_schema'
+WHERE n.nspname NOT IN ('information_schema', 'shardproxy')
   AND n.nspname !~ '^pg_'
 ORDER BY p.proname, n.nspname, pg_catalog.pg_get_function_identity_arguments(p.oid)

@@ -12,6 +12,6 @@ JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE i.indisunique
   AND (i.indisprimary OR (i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL))
-  AND n.nspname <> 'information_schema'
+  AND n.nspname NOT IN ('information_schema', 'shardproxy')
   AND n.nspname !~ '^pg_'
 ORDER BY i.indrelid, 3

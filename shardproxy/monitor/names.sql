@@ -3,7 +3,7 @@
 -- the schema of a user_operator is the name of its function.
 SELECT 'schema' AS what, n.nspname::pg_catalog.text AS schema, '' AS name, 0::pg_catalog.int8 AS oid
 FROM pg_catalog.pg_namespace AS n
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE n.nspname NOT IN ('information_schema', 'shardproxy') AND n.nspname !~ '^pg_'
 UNION ALL
 SELECT 'system_relation', 'pg_catalog', c.relname::pg_catalog.text, 0
 FROM pg_catalog.pg_class AS c
@@ -14,7 +14,7 @@ SELECT 'user_operator', f.proname::pg_catalog.text, o.oprname::pg_catalog.text, 
 FROM pg_catalog.pg_operator AS o
 JOIN pg_catalog.pg_proc AS f ON f.oid = o.oprcode
 JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
-WHERE n.nspname <> 'pg_catalog'
+WHERE n.nspname NOT IN ('pg_catalog', 'shardproxy')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass
                     AND d.objid = o.oid AND d.deptype = 'e')
@@ -22,4 +22,4 @@ UNION ALL
 SELECT 'enum_type', n.nspname::pg_catalog.text, t.typname::pg_catalog.text, t.oid::pg_catalog.int8
 FROM pg_catalog.pg_type AS t
 JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-WHERE t.typtype = 'e' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE t.typtype = 'e' AND n.nspname NOT IN ('information_schema', 'shardproxy') AND n.nspname !~ '^pg_'

@@ -30,6 +30,6 @@ SELECT c.oid::pg_catalog.int8 AS oid,
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-  AND n.nspname <> 'information_schema'
+  AND n.nspname NOT IN ('information_schema', 'shardproxy')
   AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname

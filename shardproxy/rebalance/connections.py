@@ -1,8 +1,9 @@
 """The connections of the process that drives a move, and how it makes sure that it is the only one.
 
-The driver holds the lock of the move on the catalog. Whoever gets it ends what a predecessor has left on the two
-shards: first the predecessor's main connection, then its helpers. A helper looks, once it can be seen itself, whether
-its own main connection is still there; so either it gives up, or the successor sees and ends it.
+The driver holds the lock of the move on the catalog. Whoever gets it ends what a predecessor has left on the
+two shards: first the predecessor's main connection, then its helpers. A helper looks, once it can be seen
+itself, whether its own main connection is still there; so either it gives up, or the successor sees and ends
+it.
 """
 
 import asyncio
@@ -68,7 +69,8 @@ def snapshot_name(number: int) -> str:
 
 @dataclass(slots=True)
 class Connections:
-    """``catalog`` holds the move's lock; ``source`` and ``target`` are the main connections to the two shards.
+    """``catalog`` holds the move's lock; ``source`` and ``target`` are the main connections to the two
+    shards.
 
     Mutable: ``helpers``, which end with the rest; ``mains``, who the main connections are.
     """
@@ -86,7 +88,9 @@ class Connections:
     async def helper(
         self, shard: str, *, role: str = "origin", application_name: str | None = None
     ) -> asyncpg.Connection:
-        """One more connection to a shard of the move, for long work on rows; ``role``: session_replication_role."""
+        """One more connection to a shard of the move, for long work on rows; ``role``:
+        session_replication_role.
+        """
         primary = self.installation.shard(shard).primary
         name = application_name or driver_name(self.number)
         connection = await connect(primary, name, timeout=CONNECT_TIMEOUT, settings=ROW_SETTINGS)
@@ -115,11 +119,10 @@ class Connections:
         """The main connection to one of the two shards."""
         return self.source if name == self.source_name else self.target
 
-    def close(self) -> None:
-        """Close everything; with the catalog's goes the lock."""
+    async def close(self) -> None:
+        """Close everything but the catalog's, which has the lock."""
         self.give_back(*self.helpers)
-        for connection in (self.source, self.target, self.catalog):
-            connection.terminate()
+        await asyncio.gather(forget(self.source), forget(self.target))
 
 
 async def open_catalog(installation: Installation, name: str) -> asyncpg.Connection:
@@ -147,7 +150,7 @@ async def open_shards(
     installation: Installation, number: int, source: str, target: str, catalog: asyncpg.Connection
 ) -> Connections:
     """The main connections to both shards, with nobody else's there any more; ``catalog`` has the lock."""
-    opened: list[asyncpg.Connection] = []
+    opened: dict[str, asyncpg.Connection] = {}
     mains: dict[str, tuple[int, object]] = {}
     try:
         for name in (source, target):
@@ -159,21 +162,21 @@ async def open_shards(
                 command_timeout=ANSWER_TIMEOUT,
                 settings={**ROW_SETTINGS, "lock_timeout": "10s"},
             )
-            opened.append(connection)
+            opened[name] = connection
             await end_others(connection, driver_name(number))
             pid, start = await connection.fetchrow(_ME)
             mains[name] = (pid, start)
     except BaseException:
-        for connection in opened:
+        for connection in opened.values():
             connection.terminate()
         raise
-    return Connections(installation, number, source, target, catalog, *opened, mains=mains)
+    return Connections(installation, number, source, target, catalog, opened[source], opened[target], mains)
 
 
 async def end_others(connection: asyncpg.Connection, application_name: str) -> None:
     """End every other connection of that name to this database, and return when they are gone."""
     async with asyncio.timeout(PREDECESSOR_TIMEOUT):
-        while await connection.fetchval(_TERMINATE, application_name):
+        while await connection.fetchval(_TERMINATE, application_name):  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.01)
 
 

@@ -1,7 +1,7 @@
 """The step ``copy``: all rows as of one moment, and a stream of everything that changes afterwards.
 
-The slot is made first and exports the snapshot of its beginning: what the snapshot sees is copied, what it does
-not see is in the slot. A crash in the middle starts the step anew.
+The slot is made first and exports the snapshot of its beginning: what the snapshot sees is copied, what it
+does not see is in the slot. A crash in the middle starts the step anew.
 """
 
 import asyncio
@@ -33,7 +33,9 @@ SELECT count(*) OVER () AS number, pid, COALESCE(usename, '') AS "user",
        EXTRACT(EPOCH FROM clock_timestamp() - xact_start)::int4 AS age
 FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1
 """
-_COPIED: Final = "SELECT COALESCE(sum(tuples_processed), 0)::int8 FROM pg_stat_progress_copy WHERE pid = ANY ($1)"
+_COPIED: Final = (
+    "SELECT COALESCE(sum(tuples_processed), 0)::int8 FROM pg_stat_progress_copy WHERE pid = ANY ($1)"
+)
 _SIZE: Final = "SELECT reltuples::int8 FROM pg_class WHERE oid = $1::text::regclass"
 
 
@@ -57,7 +59,7 @@ async def copy(drive: Drive) -> None:
     fail_point("copy.copied")
     primary = drive.source.primary
     publisher = subscription.conninfo(primary.address, primary.login)
-    await subscription.create(drive.at.target, drive.name, publisher, drive.name, drive.name)
+    await subscription.create(drive.at.target, drive.name, publisher, drive.name, drive.slot)
 
 
 async def remove_copy(drive: Drive) -> None:
@@ -70,13 +72,13 @@ async def remove_stream(drive: Drive) -> None:
     """Take away the subscription, then the slot and the publication, where they are there."""
     await subscription.drop(drive.at.target, drive.name)
     fail_point(f"{drive.move.step}.unsubscribed")
-    await slot.drop(drive.at.source, drive.name)
+    await slot.drop(drive.at.source, drive.slot)
     await publication.drop(drive.at.source, drive.name)
 
 
 async def _make_slot(drive: Drive, wal_sender: WalSender) -> slot.ExportedSlot:
     """A slot begins when every older transaction that writes has ended; says for whom it waits."""
-    making = asyncio.create_task(slot.create(wal_sender, drive.name))
+    making = asyncio.create_task(slot.create(wal_sender, drive.slot))
     try:
         while not (await asyncio.wait((making,), timeout=1))[0]:
             row = await drive.at.source.fetchrow(_OLDER)
@@ -140,9 +142,7 @@ class _Copies:
         self._writers.discard(writer.get_server_pid())
         drive.at.give_back(reader, writer)
 
-    async def _copy(
-        self, reader: asyncpg.Connection, writer: asyncpg.Connection, table: MovingTable
-    ) -> int:
+    async def _copy(self, reader: asyncpg.Connection, writer: asyncpg.Connection, table: MovingTable) -> int:
         async def passing(size: int) -> None:
             self._bytes += size
             await self._throttle.take(size / self._row_bytes, size)

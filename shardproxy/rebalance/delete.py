@@ -14,7 +14,8 @@ from shardproxy.rebalance.fail_points import fail_point
 from shardproxy.rebalance.tables import MovingTable
 from shardproxy.rebalance.throttle import Throttle
 
-# As a replication worker: no trigger fires and no foreign key is followed, for the rows are not gone from the world.
+# As a replication worker: no trigger fires and no foreign key is followed, for the rows are not gone from the
+# world.
 ROLE: Final = "replica"
 
 

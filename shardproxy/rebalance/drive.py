@@ -1,7 +1,10 @@
 """What a driver has in its hands: the move, its connections, the map, the tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import asyncpg
 
 from shardproxy.backend.shards import ShardSpec
 from shardproxy.catalog import journal
@@ -12,20 +15,24 @@ from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.progress import Progress, Report
 from shardproxy.rebalance.tables import MovingTable
 from shardproxy.topology.moves import Moving
+from shardproxy.topology.tables import TableRules
 
 PREFIX: Final = "shardproxy_move_"
 
 
 def object_name(number: int) -> str:
-    """The name of everything that a move makes: the publication and the slot on its source, the subscription on
-    its target.
+    """The name of the publication that a move makes on its source, and of the subscription on its target.
+    That of the slot begins so.
     """
     return f"{PREFIX}{number}"
 
 
 @dataclass(slots=True)
 class Drive:
-    """One process driving one move. Mutable: ``move``, as it was last written to the journal."""
+    """One process driving one move. ``database`` is the OID of the source's database.
+
+    Mutable: ``move``, as it was last written to the journal.
+    """
 
     installation: Installation
     options: MoveOptions
@@ -33,12 +40,19 @@ class Drive:
     move: Move
     moving: Moving
     tables: tuple[MovingTable, ...]
+    rules: TableRules
+    database: int
     at: Connections
 
     @property
     def name(self) -> str:
         """The name of the move's objects."""
         return object_name(self.move.number)
+
+    @property
+    def slot(self) -> str:
+        """The name of the move's slot: slots are the whole server's, so the source's database is in it."""
+        return f"{self.name}_{self.database}"
 
     @property
     def source(self) -> ShardSpec:
@@ -49,6 +63,11 @@ class Drive:
     def target(self) -> ShardSpec:
         """The shard that the rows go to."""
         return self.installation.shard(self.move.target)
+
+    @property
+    def shards(self) -> Mapping[str, asyncpg.Connection]:
+        """The two shards, whose connections have to enter the epochs that the move publishes."""
+        return {self.move.source: self.at.source, self.move.target: self.at.target}
 
     def tell(self, what: str, **known: Any) -> None:
         """Report progress of the step that was begun last."""

@@ -1,7 +1,7 @@
 """Named points at which a crash test lets the driver end, stop or fail.
 
-``SHARDPROXY_FAIL_POINT=name:action``, several separated by commas. Actions: ``kill`` (SIGKILL to this process),
-``stop`` (SIGSTOP: it goes on with SIGCONT), ``error``. Each happens once in a process.
+``SHARDPROXY_FAIL_POINT=name:action``, several separated by commas. Actions: ``kill`` (SIGKILL to this
+process), ``stop`` (SIGSTOP: it goes on with SIGCONT), ``error``. Each happens once in a process.
 """
 
 import os

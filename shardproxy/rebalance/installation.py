@@ -9,7 +9,9 @@ from shardproxy.errors import ShardproxyError
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The shards by name, with the operator's logins, and the name of the one whose primary has the catalog."""
+    """The shards by name, with the operator's logins, and the name of the one whose primary has the
+    catalog.
+    """
 
     shards: Mapping[str, ShardSpec]
     catalog: str

@@ -57,7 +57,7 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "inheritance": (
         "{table} and {detail} inherit from each other",
-        "a publication of one has the rows of both; use declarative partitioning, or ALTER TABLE ... NO INHERIT",
+        "a publication of one has the rows of both; use partitions, or ALTER TABLE ... NO INHERIT",
     ),
     "generated key": (
         "the sharding key {table}.{detail} is a generated column",
@@ -75,7 +75,7 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "identity without key": (
         "the replica identity {detail} of {table} does not have the sharding key in it",
         "with a row filter on the key, UPDATEs and DELETEs would fail for everybody; "
-        "put the key into the primary key, or ALTER TABLE {table} REPLICA IDENTITY USING INDEX one that has it",
+        "put the key into the primary key, or ALTER TABLE {table} REPLICA IDENTITY USING INDEX with it",
     ),
     "generated identity": (
         "the replica identity of {table} has the generated column {detail} in it",
@@ -95,7 +95,7 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "foreign key to elsewhere": (
         "the foreign key {detail} of {table} refers to rows that do not come along",
-        "refer to a table of the same group with the sharding key in the foreign key, or to a reference table",
+        "refer to a table of the same group, the sharding key included, or to a reference table",
     ),
     "foreign key from elsewhere": (
         "the foreign key {detail} refers to rows of {table} that move, from rows that do not",
@@ -150,7 +150,11 @@ def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
         add(f'"{facts["user"]}" may not replicate', f'ALTER ROLE "{facts["user"]}" REPLICATION')
     if facts["large_objects"]:
         found.append(
-            Obstacle(f"shard {shard}: there are large objects", "they belong to no row and stay where they are", True)
+            Obstacle(
+                f"shard {shard}: there are large objects",
+                "they belong to no row and stay where they are",
+                True,
+            )
         )
     return found
 

@@ -9,14 +9,14 @@ from typing import Any, Self
 class MoveOptions:
     """Durations are in seconds; 0 means no limit where a limit is optional.
 
-    ``max_rate``: rows copied or deleted in a second; ``max_bytes``: bytes copied in a second. ``max_lag``: the
-    cut-over does not begin while a row takes longer than that to the target. ``max_pause``: a cut-over that cannot
-    be finished in that time is taken back and tried again; the first tries are shorter. ``cut_over_attempts``:
-    how often. ``grace``: sessions that hold up the retirement of an old epoch for longer are terminated.
-    ``patience``: how long servers may be away before the driver gives up (the move can then be resumed).
-    ``workers``: tables that are copied at the same time. ``concurrent``: unfinished moves that one shard may take
-    part in. ``batch``: rows deleted in one transaction. ``accept_differences``: go on although the verification
-    found some.
+    ``max_rate``: rows copied or deleted in a second; ``max_bytes``: bytes copied in a second. ``max_lag``:
+    the cut-over does not begin while a row takes longer than that to the target. ``max_pause``: a cut-over
+    that cannot be finished in that time is taken back and tried again; the first tries are shorter.
+    ``cut_over_attempts``: how often. ``grace``: sessions that hold up the retirement of an old epoch for
+    longer are terminated. ``patience``: how long servers may be away before the driver gives up (the move can
+    then be resumed). ``workers``: tables that are copied at the same time. ``concurrent``: unfinished moves
+    that one shard may take part in. ``batch``: rows deleted in one transaction. ``accept_differences``: go on
+    although the verification found some.
     """
 
     max_rate: int = 0

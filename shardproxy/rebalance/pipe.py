@@ -24,8 +24,8 @@ async def pipe(
 ) -> int:
     """COPY the rows of ``query`` into ``table``; how many they were.
 
-    ``passing`` is called with the size of each piece before it goes on, and may wait. Raises the first error of
-    either side; both connections are of no use then.
+    ``passing`` is called with the size of each piece before it goes on, and may wait. Raises the first error
+    of either side; both connections are of no use then.
     """
     pieces: asyncio.Queue[bytes | None] = asyncio.Queue(PIECES)
     form = "binary" if binary else "text"

@@ -1,6 +1,5 @@
 """Everything that is in the way of a move, found before anything is changed, and all of it at once."""
 
-import asyncio
 from collections import defaultdict
 from typing import Final
 
@@ -10,10 +9,9 @@ from shardproxy.backend.driver import reason
 from shardproxy.backend.shards import ShardSpec
 from shardproxy.catalog import journal
 from shardproxy.catalog.look import look
-from shardproxy.monitor.schema_diff import differences
-from shardproxy.monitor.schema_reader import read_schema
 from shardproxy.rebalance import obstacles
 from shardproxy.rebalance.obstacles import Obstacle
+from shardproxy.rebalance.schemas import schema_obstacles
 from shardproxy.rebalance.sql_files import sql
 from shardproxy.rebalance.tables import concerned, label, read_tables
 from shardproxy.rebalance.what import conflicts_of
@@ -23,8 +21,6 @@ from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Reference, RelationName
 
 TRIAL: Final = "shardproxy_trial"
-MOST_DIFFERENCES: Final = 20
-
 
 
 async def preflight(
@@ -36,19 +32,19 @@ async def preflight(
     source_spec: ShardSpec,
     concurrent: int,
 ) -> list[Obstacle]:
-    """What is in the way, and warnings. ``source`` and ``target`` are connections of the operator; changes nothing.
+    """What is in the way, and warnings. ``source`` and ``target`` are connections of the operator; changes
+    nothing.
 
-    ``concurrent``: how many unfinished moves a shard may take part in, this one included. Raises asyncpg's errors.
+    ``concurrent``: how many unfinished moves a shard may take part in, this one included. Raises asyncpg's
+    errors.
     """
     found = [Obstacle(what, "see shardproxy moves list") for what in conflicts_of(shard_map, move)]
     found += await _unfinished(catalog, shard_map, move, concurrent)
-    for part in await asyncio.gather(
-        _of_servers(catalog, source, target, shard_map, move),
-        _of_tables(source, target, shard_map, move),
-        _of_schemas(source, target, shard_map, move),
-    ):
-        found += part
-    if not any(each for each in found if not each.warning):
+    names = (shard_map.shards[move.source], shard_map.shards[move.target])
+    found += await _of_servers(catalog, source, target, shard_map, move)
+    found += await _of_tables(source, target, shard_map, move)
+    found += await schema_obstacles(source, target, shard_map.tables, names)
+    if all(each.warning for each in found):
         found += await _reaches(target, source_spec, shard_map, move)
         found += await _occupied(target, shard_map, move)
     return found
@@ -95,7 +91,7 @@ async def _of_servers(
         elif ours is not None and (fence.installation, fence.name) != (ours.installation, name):
             found.append(
                 Obstacle(
-                    f"the server of shard {name} is the shard {fence.name} of installation {fence.installation}",
+                    f"the server of {name} is the shard {fence.name} of installation {fence.installation}",
                     "give the right address",
                 )
             )
@@ -121,27 +117,13 @@ async def _of_tables(
             seen = (row["kind"], (row["schema"], row["name"]), row["detail"])
             where[seen].append(shard_map.shards[index])
     return [
-        obstacles.of_table(shards, kind, label(name), detail) for (kind, name, detail), shards in where.items()
+        obstacles.of_table(shards, kind, label(name), detail)
+        for (kind, name, detail), shards in where.items()
     ]
 
 
 def _columns(names: list[RelationName]) -> tuple[list[str], list[str]]:
     return [schema for schema, _ in names], [name for _, name in names]
-
-
-async def _of_schemas(
-    source: asyncpg.Connection, target: asyncpg.Connection, shard_map: ShardMap, move: Moving
-) -> list[Obstacle]:
-    """Where the two shards' schemas differ."""
-    first, other = await asyncio.gather(read_schema(source), read_schema(target))
-    names = (shard_map.shards[move.source], shard_map.shards[move.target])
-    found = differences(first, other, shard_map.tables, names)
-    remedy = "make the schemas equal"
-    listed = [Obstacle(f"the schemas differ: {each.what}", remedy) for each in found[:MOST_DIFFERENCES]]
-    if len(found) > MOST_DIFFERENCES:
-        more = len(found) - MOST_DIFFERENCES
-        listed.append(Obstacle(f"the schemas differ in {more} more places", "see shardproxy check --live"))
-    return listed
 
 
 async def _reaches(
@@ -177,7 +159,8 @@ async def _occupied(target: asyncpg.Connection, shard_map: ShardMap, move: Movin
             found.append(
                 Obstacle(
                     f"shard {name}: {table.label} has rows already that the move brings",
-                    f"they do not belong there; look at them, and delete them: WHERE {_short(table.condition)}",
+                    "they do not belong there; look at them, and delete them: "
+                    f"WHERE {_short(table.condition)}",
                 )
             )
     return found

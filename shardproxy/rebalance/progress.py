@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a move is. ``what`` is a line for people. ``rows`` and ``bytes`` are those that the step has dealt
-    with, of ``total_rows`` and ``total_bytes``; ``lag`` is the stream's in seconds, ``lag_bytes`` in bytes of
-    WAL. None: not known in this step. ``begins``: the step begins.
+    """Where a move is. ``what`` is a line for people. ``rows`` and ``bytes`` are those that the step has
+    dealt with, of ``total_rows`` and ``total_bytes``; ``lag`` is the stream's in seconds, ``lag_bytes`` in
+    bytes of WAL. None: not known in this step. ``begins``: the step begins.
     """
 
     step: str

@@ -30,8 +30,9 @@ ROW_SETTINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MovingTable:
-    """A table with rows that move: those for which ``condition`` (SQL) is true. ``columns`` are all that are stored
-    and not computed by the server. ``binary``: they may be copied in their binary form.
+    """A table with rows that move: those for which ``condition`` (SQL) is true. ``columns`` are all that are
+    stored and not computed by the server; ``identity`` are those of the primary key. ``binary``: they may be
+    copied in their binary form.
     """
 
     name: RelationName
@@ -39,6 +40,7 @@ class MovingTable:
     group: str
     condition: str
     columns: tuple[str, ...]
+    identity: tuple[str, ...]
     binary: bool
 
     @property
@@ -78,8 +80,8 @@ def concerned(shard_map: ShardMap, move: Moving) -> dict[RelationName, tuple[Sha
 async def read_tables(
     connection: asyncpg.Connection, shard_map: ShardMap, move: Moving
 ) -> tuple[MovingTable, ...]:
-    """The tables of the move as they are on a server, those that others refer to first; one that is not there is
-    left out.
+    """The tables of the move as they are on a server, those that others refer to first; one that is not there
+    is left out.
     """
     wanted = concerned(shard_map, move)
     schemas, names = [schema for schema, _ in wanted], [name for _, name in wanted]
@@ -88,8 +90,10 @@ async def read_tables(
     for row in await connection.fetch(sql("tables"), schemas, names):
         name = (row["schema"], row["name"])
         rule, condition = wanted[name]
-        columns = tuple(row["columns"] or ())
-        tables[name] = MovingTable(name, rule.key, rule.group, condition, columns, row["binary"])
+        columns, identity = tuple(row["columns"] or ()), tuple(row["identity"])
+        tables[name] = MovingTable(
+            name, rule.key, rule.group, condition, columns, identity or columns, row["binary"]
+        )
         parts = row["refers_to"]
         refers[name] = set(zip(parts[::2], parts[1::2], strict=True))
     return tuple(tables[name] for name in _parents_first(refers))

@@ -1,9 +1,12 @@
 -- The columns that are copied, of tables named by two parallel arrays: those that the server does not compute itself.
 -- binary: every column has a binary form, and none with an OID in it, which differs from server to server.
--- refers_to: the tables that its foreign keys lead to, as {schema,name,schema,name ...}.
+-- identity: the columns of the primary key. refers_to: the tables that its foreign keys lead to, as {schema,name,schema,name ...}.
 SELECT n.nspname::text AS schema, c.relname::text AS name,
        array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS columns,
        bool_and(t.oid < 16384 AND t.typsend <> 0 AND t.typtype <> 'c' AND t.typname !~ '^_?reg') AS binary,
+       ARRAY(SELECT k.attname::text FROM pg_index AS i
+             JOIN pg_attribute AS k ON k.attrelid = c.oid AND k.attnum = ANY (i.indkey::int2[])
+             WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.attnum) AS identity,
        ARRAY(SELECT part.name
              FROM pg_constraint AS f
              JOIN pg_class AS p ON p.oid = f.confrelid

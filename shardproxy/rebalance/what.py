@@ -1,5 +1,5 @@
-"""What moves: some keys, or some buckets, said in the journal's words and in the map's; and how a move changes
-the map.
+"""What moves: some keys, or some buckets, said in the journal's words and in the map's; and how a move
+changes the map.
 """
 
 from collections import defaultdict

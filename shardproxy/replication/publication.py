@@ -13,13 +13,15 @@ _OPTIONS: Final = "publish = 'insert, update, delete', publish_via_partition_roo
 
 
 async def create(connection: asyncpg.Connection, name: str, rows: Mapping[RelationName, str]) -> None:
-    """Publish, of each table, the rows for which a boolean expression is true; instead of what the publication of
-    that name published before. A partitioned table is published as one table.
+    """Publish, of each table, the rows for which a boolean expression is true; instead of what the
+    publication of that name published before. A partitioned table is published as one table.
     """
     tables = ", ".join(f"{relation(table)} WHERE ({condition})" for table, condition in rows.items())
     async with connection.transaction():
         await drop(connection, name)
-        await connection.execute(f"CREATE PUBLICATION {identifier(name)} FOR TABLE {tables} WITH ({_OPTIONS})")
+        await connection.execute(
+            f"CREATE PUBLICATION {identifier(name)} FOR TABLE {tables} WITH ({_OPTIONS})"
+        )
 
 
 async def exists(connection: asyncpg.Connection, name: str) -> bool:

@@ -31,8 +31,8 @@ _PAUSE: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class ExportedSlot:
-    """A new slot. ``snapshot`` is what SET TRANSACTION SNAPSHOT takes, as long as the WAL sender that made it is
-    open and idle: it sees what committed before ``consistent_point``, and the slot has what commits later.
+    """A new slot. ``snapshot`` is what SET TRANSACTION SNAPSHOT takes, as long as the WAL sender that made it
+    is open and idle: it sees what committed before ``consistent_point``, and the slot has what commits later.
     """
 
     name: str
@@ -42,8 +42,8 @@ class ExportedSlot:
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """``usable`` is False when the server has thrown away WAL that it needs. ``behind``: bytes of WAL that its
-    reader has not confirmed. ``active_pid``: the WAL sender that reads it.
+    """``usable`` is False when the server has thrown away WAL that it needs. ``behind``: bytes of WAL that
+    its reader has not confirmed. ``active_pid``: the WAL sender that reads it.
     """
 
     active_pid: int | None
@@ -52,7 +52,8 @@ class SlotState:
 
 
 async def create(wal_sender: WalSender, name: str) -> ExportedSlot:
-    """Make a logical slot that feeds subscriptions. Waits for every transaction that writes, prepared ones too.
+    """Make a logical slot that feeds subscriptions. Waits for every transaction that writes, prepared ones
+    too.
 
     Raises CommandFailed (42710: a slot of that name exists; 53400: no slot is free; 55000: wal_level).
     """

@@ -11,10 +11,11 @@ from shardproxy.replication.quoting import identifier, literal
 CONNECT_TIMEOUT: Final = 10
 """Seconds that the subscriber waits for the publisher."""
 
-# An error of the apply worker disables the subscription instead of being repeated for ever. Large transactions are
-# not streamed before their end, which 15 does not do by default and 18 does.
+# An error of the apply worker disables the subscription instead of being repeated for ever. Large
+# transactions are not streamed before their end, which 15 does not do by default and 18 does.
 _OPTIONS: Final = (
-    "create_slot = false, copy_data = false, disable_on_error = true, streaming = off, synchronous_commit = off"
+    "create_slot = false, copy_data = false, disable_on_error = true, streaming = off, "
+    "synchronous_commit = off"
 )
 # The statement has the publisher's password in it.
 _UNLOGGED: Final = """
@@ -27,7 +28,8 @@ _LOOK: Final = """
 SELECT s.subenabled AS enabled,
        (SELECT a.pid FROM pg_stat_subscription AS a
         WHERE a.subid = s.oid AND a.relid IS NULL AND a.pid IS NOT NULL LIMIT 1) AS worker,
-       COALESCE((SELECT e.apply_error_count FROM pg_stat_subscription_stats AS e WHERE e.subid = s.oid), 0) AS errors
+       COALESCE((SELECT e.apply_error_count FROM pg_stat_subscription_stats AS e
+                 WHERE e.subid = s.oid), 0) AS errors
 FROM pg_subscription AS s
 WHERE s.subname = $1 AND s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
 """
@@ -63,12 +65,17 @@ async def create(
     publication: str,
     slot: str | None,
 ) -> None:
-    """Subscribe to ``publication`` at ``publisher`` (a connection string) through ``slot``, from its start on.
+    """Subscribe to ``publication`` at ``publisher`` (a connection string) through ``slot``, from its start
+    on.
 
     Without a slot, for a trial: nothing is followed. The subscriber connects to the publisher here: raises
     asyncpg.PostgresConnectionError and the like when it cannot.
     """
-    where = f"slot_name = {literal(slot)}, enabled = true" if slot is not None else "slot_name = NONE, enabled = false"
+    where = (
+        f"slot_name = {literal(slot)}, enabled = true"
+        if slot is not None
+        else "slot_name = NONE, enabled = false"
+    )
     async with connection.transaction():
         await connection.execute(_UNLOGGED)
         await connection.execute(

@@ -1,4 +1,6 @@
-"""A connection in replication mode, which asyncpg cannot open: the manual's "Streaming Replication Protocol"."""
+"""A connection in replication mode, which asyncpg cannot open: the manual's "Streaming Replication
+Protocol".
+"""
 
 import asyncio
 from collections import deque
@@ -25,7 +27,9 @@ class CommandFailed(ShardproxyError):
 
 
 class WalSender:
-    """One connection to a server's WAL sender, in the database of its login. It does one command at a time."""
+    """One connection to a server's WAL sender, in the database of its login. It does one command at a
+    time.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Use :meth:`open`."""
@@ -37,7 +41,7 @@ class WalSender:
     @classmethod
     async def open(cls, server: ServerSpec, application_name: str, *, timeout: float = TIMEOUT) -> Self:
         """Connect and log in; ``timeout`` in seconds. Raises Unavailable or LoginFailed."""
-        address, login = server.address, server.login
+        address = server.address
         try:
             async with asyncio.timeout(timeout):
                 if address.socket_path is not None:
@@ -107,7 +111,9 @@ class WalSender:
             try:
                 data = await self._reader.read(_READ)
             except OSError as error:
-                raise Unavailable(f"the connection to the server failed: {error.strerror or error}") from error
+                raise Unavailable(
+                    f"the connection to the server failed: {error.strerror or error}"
+                ) from error
             if not data:
                 raise Unavailable("the server closed the replication connection")
             self._messages.extend(self._frames.feed(data))
