@@ -86,14 +86,21 @@ class Connections:
     helpers: list[asyncpg.Connection] = field(default_factory=list)
 
     async def helper(
-        self, shard: str, *, role: str = "origin", application_name: str | None = None
+        self,
+        shard: str,
+        *,
+        role: str = "origin",
+        application_name: str | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> asyncpg.Connection:
         """One more connection to a shard of the move, for long work on rows; ``role``:
         session_replication_role.
         """
         primary = self.installation.shard(shard).primary
         name = application_name or driver_name(self.number)
-        connection = await connect(primary, name, timeout=CONNECT_TIMEOUT, settings=ROW_SETTINGS)
+        connection = await connect(
+            primary, name, timeout=CONNECT_TIMEOUT, settings={**ROW_SETTINGS, **(settings or {})}
+        )
         self.helpers.append(connection)
         await connection.execute(_NO_LIMITS)
         if not await connection.fetchval(_THERE, *self.mains[shard]):

@@ -71,7 +71,7 @@ async def remove_copy(drive: Drive) -> None:
 async def remove_stream(drive: Drive) -> None:
     """Take away the subscription, then the slot and the publication, where they are there."""
     await subscription.drop(drive.at.target, drive.name)
-    fail_point(f"{drive.move.step}.unsubscribed")
+    fail_point("remove.unsubscribed")
     await slot.drop(drive.at.source, drive.slot)
     await publication.drop(drive.at.source, drive.name)
 

@@ -143,7 +143,9 @@ class CutOver:
         await self._forget_snapshot()
         drive = self.drive
         self._keeper = await drive.at.helper(
-            drive.move.target, application_name=snapshot_name(drive.move.number)
+            drive.move.target,
+            application_name=snapshot_name(drive.move.number),
+            settings={"client_connection_check_interval": "0"},
         )
         for shard in (drive.source, drive.target):
             if shard.name not in self._replicas:
@@ -205,12 +207,12 @@ class CutOver:
     # -- flip --------------------------------------------------------------------------------------------
 
     async def flip(self) -> None:
-        """The commit point, unless it is behind us; then the source says so too.
+        """The commit point, unless it is behind us, in an earlier attempt; then the source says so too.
 
         Raises whatever maps.publish raises: nobody knows then whether it has happened, until the map is read.
         """
         drive = self.drive
-        if await has_flipped(drive):
+        if not self._began:
             shard_map = await maps.read(drive.at.catalog)
             await tell_source(drive, shard_map.shard_epochs[drive.moving.target])
             return
@@ -232,19 +234,18 @@ class CutOver:
         await self._forget_snapshot()
 
     async def close(self) -> None:
-        """Let go of the snapshot; what it was for is over."""
-        await self._forget_snapshot()
-
-    async def _forget_snapshot(self) -> None:
-        self.snapshot = {}
+        """Let go of the session that keeps the snapshot. It lives on, for who goes on with the move."""
         if self._keeper is not None:
             self.drive.at.give_back(self._keeper)
             self._keeper = None
         if self._asleep is not None:
-            self._asleep.cancel()
-            with suppress(asyncio.CancelledError, *FAULTS):
+            with suppress(*FAULTS):
                 await self._asleep
             self._asleep = None
+
+    async def _forget_snapshot(self) -> None:
+        self.snapshot = {}
+        await self.close()
         await end_others(self.drive.at.target, snapshot_name(self.drive.move.number))
 
 

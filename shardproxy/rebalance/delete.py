@@ -35,7 +35,7 @@ async def delete_rows(drive: Drive, shard: str, *, what: str, total: int | None 
                 await _delete(deleter, table, batch)
                 deleted += len(batch)
                 drive.tell(f"{what} {table.label}", rows=deleted, total_rows=total)
-                fail_point(f"{drive.move.step}.deleted")
+                fail_point("remove.batch")
     drive.at.give_back(reader, deleter)
     return deleted
 

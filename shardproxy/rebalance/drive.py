@@ -30,6 +30,7 @@ def object_name(number: int) -> str:
 @dataclass(slots=True)
 class Drive:
     """One process driving one move. ``database`` is the OID of the source's database.
+    ``accept_differences``: the move goes on although the verification found some.
 
     Mutable: ``move``, as it was last written to the journal.
     """
@@ -42,6 +43,7 @@ class Drive:
     tables: tuple[MovingTable, ...]
     rules: TableRules
     database: int
+    accept_differences: bool
     at: Connections
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
@@ -19,7 +20,7 @@ from shardproxy.rebalance.connections import forget, lock, lock_name, open_catal
 from shardproxy.rebalance.cut_over import has_flipped, take_back
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.installation import Installation
-from shardproxy.rebalance.options import MoveOptions
+from shardproxy.rebalance.options import PATIENCE, MoveOptions
 from shardproxy.rebalance.progress import Progress, Report
 from shardproxy.rebalance.run import run, undo
 from shardproxy.rebalance.steps import IN_THE_PAUSE, Step
@@ -53,8 +54,6 @@ STOP_TIMEOUT: Final = 5.0
 
 _DATABASE: Final = "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
 
-Work = Callable[[Drive], Awaitable[None]]
-
 
 class ForwardOnly(ShardproxyError):
     """The target owns the rows: the move cannot be aborted any more."""
@@ -63,20 +62,28 @@ class ForwardOnly(ShardproxyError):
 
 
 async def drive_on(
-    installation: Installation, number: int, options: MoveOptions | None, report: Report
+    installation: Installation,
+    number: int,
+    report: Report,
+    *,
+    accept_differences: bool = False,
+    patience: float = PATIENCE,
 ) -> Move:
     """Drive the move of that number to its end, or its abort to its end if it was begun; the move as it is
     then.
 
-    ``options``: None for those it was begun with. Raises ShardproxyError (Busy: somebody else does) and, when
+    ``accept_differences``: go on although the verification found some. ``patience``: seconds that servers may
+    be away. Raises ShardproxyError (Busy: somebody else does) and, when
     servers stay away, one of driver.FAULTS; what was left is in the journal, and it can be resumed.
     """
-    return await _persist(installation, number, options, report, _forward)
+    return await _persist(installation, number, report, _Wish(_forward, patience, accept_differences))
 
 
-async def drive_back(installation: Installation, number: int, report: Report) -> Move:
+async def drive_back(
+    installation: Installation, number: int, report: Report, *, patience: float = PATIENCE
+) -> Move:
     """Abort the move. Raises ForwardOnly after the flip; else as :func:`drive_on`."""
-    return await _persist(installation, number, None, report, _backward)
+    return await _persist(installation, number, report, _Wish(_backward, patience))
 
 
 async def _forward(drive: Drive) -> None:
@@ -88,22 +95,32 @@ async def _forward(drive: Drive) -> None:
 
 async def _backward(drive: Drive) -> None:
     if await has_flipped(drive) or Step(drive.move.step) in (Step.RETIRE_SOURCE, Step.CLEAN, Step.SETTLE):
-        raise ForwardOnly(
-            f"move {drive.move.number} can only go forward: {drive.move.target} owns the rows already",
-            hint=f"shardproxy moves resume {drive.move.number}; then move them back.",
-        )
+        raise _forward_only(drive.move)
     await undo(drive)
 
 
-async def _persist(
-    installation: Installation, number: int, options: MoveOptions | None, report: Report, work: Work
-) -> Move:
-    """Try again while servers are away for less than the options' patience since a step was begun for the
-    first time.
-    """
+def _forward_only(move: Move) -> ForwardOnly:
+    if move.has_ended:
+        return ForwardOnly(f"move {move.number} is done", hint="Move the rows back.")
+    return ForwardOnly(
+        f"move {move.number} can only go forward: {move.target} owns the rows already",
+        hint=f"Finish it with shardproxy moves resume {move.number}; then move the rows back.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is to be done with a move, and how."""
+
+    work: Callable[[Drive], Awaitable[None]]
+    patience: float
+    accept_differences: bool = False
+
+
+async def _persist(installation: Installation, number: int, report: Report, wish: _Wish) -> Move:
+    """Try again while servers are away for less than the patience since a step was begun first."""
     clock = asyncio.get_running_loop().time
-    patience = (options or MoveOptions()).patience
-    deadline = clock() + patience
+    deadline = clock() + wish.patience
     pause = FIRST_PAUSE
     begun: set[str] = set()
 
@@ -111,12 +128,12 @@ async def _persist(
         nonlocal deadline, pause
         if progress.begins and progress.step not in begun:
             begun.add(progress.step)
-            deadline, pause = clock() + patience, FIRST_PAUSE
+            deadline, pause = clock() + wish.patience, FIRST_PAUSE
         report(progress)
 
     while True:
         try:
-            return await _attempt(installation, number, options, tell, work)
+            return await _attempt(installation, number, tell, wish)
         except TRANSIENT as fault:
             if isinstance(fault, LoginFailed) or clock() > deadline:
                 raise
@@ -126,19 +143,19 @@ async def _persist(
         pause = min(LONGEST_PAUSE, pause * 1.5)
 
 
-async def _attempt(
-    installation: Installation, number: int, options: MoveOptions | None, report: Report, work: Work
-) -> Move:
+async def _attempt(installation: Installation, number: int, report: Report, wish: _Wish) -> Move:
     catalog = await open_catalog(installation, lock_name(number))
     try:
         await lock(catalog, number)
         move = await journal.read(catalog, number)
         if move.has_ended:
+            if wish.work is _backward and move.state is MoveState.DONE:
+                raise _forward_only(move)
             return move
-        drive = await _take_over(installation, catalog, move, options, report)
+        drive = await _take_over(installation, catalog, move, report, wish)
         try:
             await journal.update(catalog, number)  # it runs: the last failure is forgotten
-            await work(drive)
+            await wish.work(drive)
             return drive.move
         except BaseException as failure:
             await _stop(drive, failure)
@@ -153,8 +170,8 @@ async def _take_over(
     installation: Installation,
     catalog: asyncpg.Connection,
     move: Move,
-    options: MoveOptions | None,
     report: Report,
+    wish: _Wish,
 ) -> Drive:
     """Everything that driving needs, with no predecessor at work any more."""
     shard_map = await maps.read(catalog)
@@ -163,7 +180,8 @@ async def _take_over(
         found = listed(shard_map, move.number) or moving(shard_map, move)
         return Drive(
             installation=installation,
-            options=options or MoveOptions.from_json(move.options),
+            options=MoveOptions.from_json(move.options),
+            accept_differences=wish.accept_differences,
             report=report,
             move=move,
             moving=found,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from shardproxy.catalog import maps
+from shardproxy.rebalance.connections import end_others, snapshot_name
 from shardproxy.rebalance.copy import remove_stream
 from shardproxy.rebalance.delete import delete_rows
 from shardproxy.rebalance.drive import Drive
@@ -48,3 +49,4 @@ async def forget(drive: Drive) -> None:
     for connection in (drive.at.source, drive.at.target):
         await connection.execute(_FORGET_MARKS, drive.move.number)
     await drive.at.source.execute(_FORGET_MOVE, drive.move.number)
+    await end_others(drive.at.target, snapshot_name(drive.move.number))

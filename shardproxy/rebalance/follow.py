@@ -24,10 +24,10 @@ async def follow(drive: Drive) -> None:
     drive.tell("following", lag_bytes=behind)
     while (lag := await stream.lag()) > drive.options.max_lag:
         drive.tell("following", lag=lag, lag_bytes=await stream.check())
-        fail_point("follow.lag")
         await asyncio.sleep(PAUSE)
     drive.tell("close behind", lag=lag)
     await advance_sequences(drive)
+    fail_point("follow.close")
     names = (drive.move.source, drive.move.target)
     # A change of the schema during the copy may have gone to one of the shards only.
     if found := await schema_obstacles(drive.at.source, drive.at.target, drive.rules, names):

@@ -16,6 +16,7 @@ from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.plan import Planned, make_plan
 from shardproxy.rebalance.progress import Progress, Report, silent
 from shardproxy.rebalance.steps import Step
+from shardproxy.rebalance.what import MapConflict
 
 APPLICATION_NAME = "shardproxy moves"
 
@@ -75,8 +76,7 @@ async def move(
     or aborted.
     """
     chosen = options or MoveOptions()
-    with_words = _Words()
-    async with with_words:
+    async with _Words():
         report(Progress(Step.PLANNED, "looking for obstacles", begins=True))
         plan = await make_plan(installation, what, target, chosen)
         if plan.obstacles:
@@ -84,23 +84,32 @@ async def move(
         outcomes = []
         for planned in plan.moves:
             number = await _write_down(installation, planned, chosen)
-            outcomes.append(await _drive_on(installation, number, chosen, report))
+            try:
+                ended = await drive_on(installation, number, report, patience=chosen.patience)
+                outcomes.append(await _outcome(installation, ended))
+            except (Obstructed, MapConflict):  # somebody else was quicker
+                if (await read(installation, number))[0].step in (Step.PLANNED, Step.ANNOUNCE):
+                    await drive_back(installation, number, report)
+                raise
         return outcomes
 
 
 async def resume(
-    installation: Installation, number: int, options: MoveOptions | None = None, report: Report = silent
+    installation: Installation, number: int, report: Report = silent, *, accept_differences: bool = False
 ) -> Outcome:
-    """Drive an unfinished move to its end; ``options``: None for those it was begun with."""
+    """Drive an unfinished move to its end, or to the end of its abort if one was begun.
+
+    ``accept_differences``: also if the verification finds some. Of a move that has ended, how it did.
+    """
     async with _Words():
-        return await _drive_on(installation, number, options, report)
+        ended = await drive_on(installation, number, report, accept_differences=accept_differences)
+        return await _outcome(installation, ended)
 
 
 async def abort(installation: Installation, number: int, report: Report = silent) -> Outcome:
     """Undo an unfinished move. Raises ForwardOnly once the target owns the rows."""
     async with _Words():
-        ended = await drive_back(installation, number, report)
-        return await _outcome(installation, ended)
+        return await _outcome(installation, await drive_back(installation, number, report))
 
 
 async def read(installation: Installation, number: int) -> tuple[Move, list[Entry]]:
@@ -113,7 +122,7 @@ async def read(installation: Installation, number: int) -> tuple[Move, list[Entr
             await forget(catalog)
 
 
-async def unfinished_and_recent(installation: Installation, limit: int) -> list[Move]:
+async def newest(installation: Installation, limit: int) -> list[Move]:
     """The newest moves, at most ``limit``, the newest first."""
     async with _Words():
         catalog = await open_catalog(installation, APPLICATION_NAME)
@@ -140,13 +149,6 @@ async def _write_down(installation: Installation, planned: Planned, options: Mov
         return written.number
     finally:
         await forget(catalog)
-
-
-async def _drive_on(
-    installation: Installation, number: int, options: MoveOptions | None, report: Report
-) -> Outcome:
-    ended = await drive_on(installation, number, options, report)
-    return await _outcome(installation, ended)
 
 
 async def _outcome(installation: Installation, ended: Move) -> Outcome:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
+
+PATIENCE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +17,7 @@ class MoveOptions:
     ``cut_over_attempts``: how often. ``grace``: sessions that hold up the retirement of an old epoch for
     longer are terminated. ``patience``: how long servers may be away before the driver gives up (the move can
     then be resumed). ``workers``: tables that are copied at the same time. ``concurrent``: unfinished moves
-    that one shard may take part in. ``batch``: rows deleted in one transaction. ``accept_differences``: go on
-    although the verification found some.
+    that one shard may take part in. ``batch``: rows deleted in one transaction.
     """
 
     max_rate: int = 0
@@ -25,11 +26,10 @@ class MoveOptions:
     max_pause: float = 2.0
     cut_over_attempts: int = 20
     grace: float = 30.0
-    patience: float = 60.0
+    patience: float = PATIENCE
     workers: int = 2
     concurrent: int = 4
     batch: int = 5000
-    accept_differences: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

@@ -69,14 +69,14 @@ class VerificationFailed(ShardproxyError):
                 f"{each.missing} are {gone} and {each.wrong} are wrong"
                 for each in found
             ),
-            hint=f"Nothing was deleted: {source} keeps its rows, {target} owns them. Compare them, mend them, "
+            hint=f"Nothing was deleted: {source} keeps its rows, {target} owns them. Compare and mend them, "
             f"and go on with: shardproxy moves resume {number} --accept-differences",
         )
         self.found = tuple(found)
 
 
 async def verify(drive: Drive) -> None:
-    """Compare every table. Raises VerificationFailed, unless the options accept differences."""
+    """Compare every table. Raises VerificationFailed, unless they are accepted."""
     theirs = await drive.at.helper(drive.move.source)
     mine = await drive.at.helper(drive.move.target)
     snapshot: dict[str, Any] = drive.move.facts.get("snapshot") or {}
@@ -95,7 +95,7 @@ async def verify(drive: Drive) -> None:
                 if exact or difference.missing or difference.wrong:
                     found.append(difference)
     drive.at.give_back(theirs, mine)
-    if found and not drive.options.accept_differences:
+    if found and not drive.accept_differences:
         raise VerificationFailed(drive, found, exact=exact)
     how = "differences were accepted" if found else "exact" if exact else "without what was changed since"
     await drive.note(f"verified {rows} rows: {how}", verified=how, verified_rows=rows)

@@ -13,6 +13,8 @@ from tests.support import cluster as clusters
 def installed(install: Install) -> Iterator[Installed]:
     """An installation that the tests of this package share; each uses tenants of its own."""
     with Run(install) as run:
-        installed = Installed(clusters.start(run, checks=False, settings={"wal_retrieve_retry_interval": "100ms"}))
+        installed = Installed(
+            clusters.start(run, checks=False, settings={"wal_retrieve_retry_interval": "100ms"})
+        )
         installed.install()
         yield installed

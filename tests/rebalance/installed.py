@@ -1,10 +1,6 @@
 """A cluster with fences and a catalog, an operator, and looks at what moves leave behind."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +9,9 @@ import psycopg
 from shardproxy.backend.server import Address, Login
 from shardproxy.backend.shards import ServerSpec, ShardSpec
 from shardproxy.catalog import install
-from shardproxy.catalog.journal import Keys
 from shardproxy.demo.cluster import APP_USER, DATABASE
 from shardproxy.demo.postgres import Server
+from shardproxy.rebalance import move as rebalance
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.secret import Secret
@@ -33,6 +29,11 @@ QUICK: Final = MoveOptions(grace=1.0, patience=30.0)
 
 TABLES: Final = tuple(name for name, rule in sample.TABLES.items() if rule == {"key": "tenant_id"})
 """The tables of the tenants' group."""
+
+
+def next_shard(name: str) -> str:
+    """Another shard than the one called ``name``."""
+    return sample.SHARDS[(sample.SHARDS.index(name) + 1) % len(sample.SHARDS)]
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,25 @@ class Installed:
         """How many rows of a tenant each table has on one shard."""
         return {table: len(rows) for table, rows in self.rows(shard, tenant).items()}
 
-    def put_back(self) -> None:
-        """Every row where it was at the start, and a map that says so."""
-        self.cluster.reset()
+    def where(self, tenant: str) -> str:
+        """The shard that owns a tenant now."""
+        shard_map = self.map()
+        return shard_map.shards[shard_map.owner("tenant", sample.FAMILIES["tenant"], tenant.encode())]
+
+    def newest_move(self) -> int:
+        """The number of the move that was begun last."""
+        return int(self.query("shard-a", "SELECT max(move) FROM shardproxy.move")[0][0])
+
+    def end_moves(self) -> None:
+        """End what a test that failed has left under way, so that it is the only one that fails."""
+        for (number,) in self.query(
+            "shard-a", "SELECT move FROM shardproxy.move WHERE state IN ('running', 'aborting')"
+        ):
+            run(rebalance.resume(self.installation, number, accept_differences=True), 60)
+
+    def primary(self, shard: str) -> Server:
+        """A shard's server."""
+        return self.cluster.shards[self.cluster.map.index[shard]].primary
 
     def left_behind(self) -> list[str]:
         """What moves have left on any server; all of it should be nothing."""
