@@ -129,16 +129,18 @@ class PoolCounters:
 
     ``waits`` holds the seconds that clients waited for a connection, of those who had to wait;
     ``wait_timeouts`` counts those who gave up. ``connects`` are completed logins on the server. ``closes`` is
-    keyed by the reason for closing a connection.
+    keyed by the reason for closing a connection. ``entries`` are tries to enter an epoch: entered, retired,
+    behind (a replica that has not heard of it) or failed.
     """
 
-    __slots__ = ("closes", "connect_failures", "connects", "wait_timeouts", "waits")
+    __slots__ = ("closes", "connect_failures", "connects", "entries", "wait_timeouts", "waits")
 
     def __init__(self) -> None:
         self.connects = 0
         self.connect_failures = 0
         self.wait_timeouts = 0
         self.closes = Tally()
+        self.entries = Tally()
         self.waits = Histogram()
 
     def copy(self) -> "PoolCounters":
@@ -147,6 +149,7 @@ class PoolCounters:
         twin.connects, twin.connect_failures = self.connects, self.connect_failures
         twin.wait_timeouts = self.wait_timeouts
         twin.closes = self.closes.copy()
+        twin.entries = self.entries.copy()
         twin.waits = self.waits.copy()
         return twin
 

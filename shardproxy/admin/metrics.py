@@ -34,6 +34,9 @@ METRICS: Final = (
     Spec("shardproxy_info", "gauge", ("version",), "Always 1; the label is the version that runs."),
     Spec("shardproxy_ready", "gauge", (), "1 when /readyz says 200."),
     Spec("shardproxy_uptime_seconds", "gauge", (), "Seconds since the start."),
+    Spec("shardproxy_map_epoch", "gauge", (), "Version of the map in force; 0: it is the configuration's."),
+    Spec("shardproxy_map_moves", "gauge", (), "Moves in progress in the map in force."),
+    Spec("shardproxy_catalog_age_seconds", "gauge", (), "Seconds since the catalog's last answer."),
     Spec("shardproxy_clients", "gauge", (), "Clients connected now."),
     Spec("shardproxy_client_connections_total", "counter", (), "Clients that ever logged in."),
     Spec("shardproxy_logins_failed_total", "counter", (), "Logins of clients that were refused."),
@@ -102,6 +105,13 @@ METRICS: Final = (
         "counter",
         (*SERVER_ROLE, "reason"),
         "Closed server connections by reason.",
+    ),
+    Spec(
+        "shardproxy_pool_epoch_entries_total",
+        "counter",
+        (*SERVER_ROLE, "outcome"),
+        "Server connections entering an epoch: entered, retired (a newer map is needed), behind (a replica) "
+        "or failed.",
     ),
     Spec(
         "shardproxy_server_up",
@@ -189,11 +199,21 @@ def samples(status: Status) -> Samples:
         "shardproxy_info": [((status.version,), 1)],
         "shardproxy_ready": [((), not status.unready)],
         "shardproxy_uptime_seconds": [((), status.uptime)],
+        **_map(status),
         **_proxy(status.counters),
         **_traffic(status.counters.shards),
         **_pools(status),
         **_pool_events(status.counters.pools),
         **_servers(status),
+    }
+
+
+def _map(status: Status) -> Samples:
+    age = None if status.catalog is None else status.catalog.age
+    return {
+        "shardproxy_map_epoch": [((), status.epoch)],
+        "shardproxy_map_moves": [((), len(status.moves))],
+        "shardproxy_catalog_age_seconds": [] if age is None else [((), age)],
     }
 
 
@@ -261,6 +281,9 @@ def _pool_events(pools: Mapping[tuple[str, str], PoolCounters]) -> Samples:
         "shardproxy_pool_connect_failures_total": [(key, counted.connect_failures) for key, counted in each],
         "shardproxy_pool_closes_total": [
             ((*key, reason), count) for key, counted in each for reason, count in counted.closes
+        ],
+        "shardproxy_pool_epoch_entries_total": [
+            ((*key, outcome), count) for key, counted in each for outcome, count in counted.entries
         ],
     }
 

@@ -6,13 +6,15 @@ from typing import Protocol
 from shardproxy.counters import Counters
 from shardproxy.monitor.servers import ServerState
 from shardproxy.monitor.shard_health import ShardHealth
+from shardproxy.topology.shard_map import ShardMap
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
     """The connections of one pool, by what they do now, and the clients that wait for one.
 
-    ``role`` is ``"primary"`` or ``"replica"``; a shard with several replicas has a pool for each.
+    ``role`` is ``"primary"`` or ``"replica"``; a shard with several replicas has a pool for each. ``behind``:
+    a replica that has not replayed what the map stands on, and is not used.
     """
 
     shard: str
@@ -22,6 +24,7 @@ class PoolStatus:
     active: int
     connecting: int
     waiting: int
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,51 @@ class ShardStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveStatus:
+    """A move as the map tells of it. ``owner`` is the shard whose rows count."""
+
+    number: int
+    what: str
+    source: str
+    target: str
+    owner: str
+
+    @classmethod
+    def of(cls, shard_map: ShardMap) -> "tuple[MoveStatus, ...]":
+        """Those in progress."""
+        names = shard_map.shards
+        return tuple(
+            cls(
+                move.number,
+                f"{len(move.keys)} keys" if move.keys else f"{len(move.buckets)} buckets",
+                names[move.source],
+                names[move.target],
+                names[move.owner],
+            )
+            for move in shard_map.moves
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogStatus:
+    """How the catalog is followed. ``age``: seconds since its last answer, None before the first.
+
+    ``failure`` says why it does not answer now.
+    """
+
+    installation: str
+    age: float | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One moment of the proxy.
 
     ``uptime`` and ``now`` are seconds; ``now`` is of the clock that ``ServerState.since`` is of.
     ``listening``: clients can connect at ``addresses``. ``draining``: no new client is taken. ``counters``
-    is a snapshot.
+    is a snapshot. ``epoch`` is of the map in force, 0 where it is the configuration's; ``catalog`` is None
+    then.
     """
 
     version: str
@@ -61,6 +103,9 @@ class Status:
     counters: Counters
     pools: tuple[PoolStatus, ...]
     shards: tuple[ShardStatus, ...]
+    epoch: int = 0
+    moves: tuple[MoveStatus, ...] = ()
+    catalog: CatalogStatus | None = None
 
     @property
     def unready(self) -> tuple[str, ...]:
@@ -72,6 +117,7 @@ class Status:
         reasons = (
             (self.draining, "draining"),
             (not self.listening, "not listening"),
+            (self.catalog is not None and self.epoch == 0, "the catalog has not told its map yet"),
             (not self.schema_known, "the schema is not known yet"),
             (not any(shard.writable for shard in self.shards), "no shard has a primary that can be reached"),
         )

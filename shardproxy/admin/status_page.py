@@ -1,10 +1,10 @@
-"""The status page: plain HTML, three tables, no script."""
+"""The status page: plain HTML, tables, no script."""
 
 from collections.abc import Iterable
 from html import escape
 from typing import Final
 
-from shardproxy.admin.status import PoolStatus, ShardStatus, Status
+from shardproxy.admin.status import MoveStatus, PoolStatus, ShardStatus, Status
 from shardproxy.monitor.servers import ServerState
 
 PAGE: Final = """<!DOCTYPE html>
@@ -24,6 +24,8 @@ th, td {{ border-bottom: 1px solid #ccc; padding: .3em .8em; text-align: left }}
 <h1>shardproxy {version}</h1>
 <p>{readiness}, up {uptime}, {clients} clients, listening on {addresses}.
 <a href="/metrics">/metrics</a> <a href="/readyz">/readyz</a></p>
+<p>{map}.</p>
+{moves}
 <h2>Servers</h2>
 {servers}
 <h2>Pools</h2>
@@ -36,6 +38,7 @@ th, td {{ border-bottom: 1px solid #ccc; padding: .3em .8em; text-align: left }}
 
 SERVER_COLUMNS: Final = ("shard", "server", "configured as", "is", "for", "timeline", "reads", "lag")
 POOL_COLUMNS: Final = ("shard", "role", "server", "idle", "active", "connecting", "clients waiting")
+MOVE_COLUMNS: Final = ("move", "of", "from", "to", "now on")
 STATEMENT_COLUMNS: Final = ("one shard", "several shards", "any shard", "answered here", "refused")
 
 
@@ -56,6 +59,8 @@ def status_page(status: Status) -> str:
         uptime=_duration(status.uptime),
         clients=proxy.clients,
         addresses=escape(", ".join(status.addresses) or "nothing"),
+        map=_map(status),
+        moves=f"<h2>Moves</h2>\n{_table(MOVE_COLUMNS, map(_move, status.moves))}" if status.moves else "",
         servers=_table(
             SERVER_COLUMNS,
             (_server(shard, state, status.now) for shard in status.shards for state in shard.servers),
@@ -63,6 +68,22 @@ def status_page(status: Status) -> str:
         pools=_table(POOL_COLUMNS, map(_pool, status.pools)),
         statements=_table(STATEMENT_COLUMNS, [tuple(map(str, statements))]),
     )
+
+
+def _map(status: Status) -> str:
+    catalog = status.catalog
+    if catalog is None:
+        return "The map is the configuration's"
+    answer = "" if catalog.age is None else f", which answered {_duration(catalog.age)} ago"
+    if catalog.failure is not None:
+        answer = f", {_span(_Bad(f'which does not answer: {catalog.failure}'))}"
+    return (
+        f"Map of epoch {status.epoch}, by the catalog of installation {escape(catalog.installation)}{answer}"
+    )
+
+
+def _move(move: MoveStatus) -> tuple[str, ...]:
+    return str(move.number), move.what, move.source, move.target, move.owner
 
 
 def _server(shard: ShardStatus, state: ServerState, now: float) -> tuple[str, ...]:
@@ -89,7 +110,7 @@ def _pool(pool: PoolStatus) -> tuple[str, ...]:
     return (
         pool.shard,
         pool.role,
-        pool.server,
+        _Bad(f"{pool.server}, behind the map") if pool.behind else pool.server,
         str(pool.idle),
         str(pool.active),
         str(pool.connecting),

@@ -26,7 +26,8 @@ class ServerConnection(asyncio.Protocol):
     None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first; False:
     to be closed and prepared anew.
     ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
-    ``retired``: whoever has it keeps it, and nobody gets it afterwards.
+    ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch`` is the one it is in, None
+    for none.
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
@@ -41,6 +42,7 @@ class ServerConnection(asyncio.Protocol):
         self.prepared_limit = 200
         self.cancels = 0
         self.retired = False
+        self.epoch: int | None = None
         self.closed = False
         self.reason = ""
         self.born = 0.0

@@ -7,17 +7,19 @@ NO_ROWS: Final = 0
 
 RETIRED: Final = "SP002"
 NOT_KNOWN_YET: Final = "SP003"
+ANOTHER_SHARD: Final = "SP004"
 
 
-def enter_script(entering: int, leaving: int | None) -> str:
+def enter_script(entering: int, leaving: int | None, here: str | None = None) -> str:
     """SQL that moves a connection from epoch ``leaving`` (None: it is in none) to ``entering``.
 
-    For the simple protocol, outside a transaction, whatever the session's role and isolation level. Errors:
-    SP002, the epoch is retired; SP003, the server has not heard of it; the connection is then in a failed
-    transaction.
+    ``here`` is which shard it has to be, as installation/name (None: any); names of shards need no quoting.
+    For the simple protocol, outside a transaction, whatever the session's role and isolation level. On an
+    error (RETIRED, NOT_KNOWN_YET, ANOTHER_SHARD) the connection is in a failed transaction.
     """
     left = "NULL" if leaving is None else str(leaving)
+    place = "" if here is None else f", '{here}'"
     return (
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL ROLE NONE; "
-        f"SELECT shardproxy.enter({entering}, {left}); COMMIT"
+        f"SELECT shardproxy.enter({entering}, {left}{place}); COMMIT"
     )

@@ -8,11 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.counters import PoolCounters, ShardCounters
 from shardproxy.errors import ShardproxyError, Unavailable
+
+if TYPE_CHECKING:
+    from shardproxy.backend.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Pool:
     ``idle`` is a stack (the last released is the first reused), ``active`` are checked out, ``connecting``
     is the number of logins under way; all three count towards the size. ``quarantined`` are those of
     ``active`` that were given back while a cancel was under way to them. ``refused_until`` is the loop time
-    until which a failed connect is not repeated; ``last_failure`` says why.
+    until which a failed connect is not repeated; ``last_failure`` says why. ``entry`` brings connections into
+    the shard's epoch, and is None without a catalog.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Pool:
         self.refused_until = 0.0
         self.last_failure: ShardproxyError | None = None
         self.closed = False
+        self.entry: Entry | None = None
         self._open = open_connection
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -70,6 +75,11 @@ class Pool:
     def size(self) -> int:
         """Connections there are, or will be."""
         return len(self.active) + len(self.idle) + self.connecting
+
+    @property
+    def coming(self) -> int:
+        """Connections that will be offered without anybody giving them back."""
+        return self.connecting + (self.entry.entering if self.entry is not None else 0)
 
     @property
     def waiting(self) -> int:
@@ -146,8 +156,10 @@ class Pool:
             return
         self.waiters.remove(future)
         self.counters.wait_timeouts += 1
+        why = self.entry.exhausted() if self.entry is not None else None
         future.set_exception(
-            Unavailable(
+            why
+            or Unavailable(
                 f"no connection to {self.name} became free within {self.options.wait_timeout:g} s",
                 sqlstate="53300",
                 hint=f"All {self.options.size} connections are in use; see pool.size and long transactions.",
@@ -156,7 +168,7 @@ class Pool:
 
     def _grow(self) -> None:
         """Open connections for those who wait, as far as the size allows; after a failure not at once."""
-        wanted = min(len(self.waiters) - self.connecting, self.options.size - self.size)
+        wanted = min(len(self.waiters) - self.coming, self.options.size - self.size)
         if wanted <= 0 or self.closed:
             return
         delay = self.refused_until - self._loop.time()
@@ -165,10 +177,14 @@ class Pool:
                 self._retry = self._loop.call_later(delay, self._grow_again)
             return
         for _ in range(wanted):
-            self.connecting += 1
-            self._start(self._connect())
+            self.open_one()
 
-    def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    def open_one(self) -> None:
+        """Open a connection, whether somebody waits for it or not."""
+        self.connecting += 1
+        self.start(self._connect())
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run ``work`` in a task that the pool owns until its end."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -184,7 +200,8 @@ class Pool:
             connection = await self._open()
         except ShardproxyError as error:
             self.connecting -= 1
-            self._connect_failed(error)
+            self.counters.connect_failures += 1
+            self.note_failure(error)
             return
         except BaseException:
             self.connecting -= 1
@@ -204,17 +221,25 @@ class Pool:
         self.active.add(connection)
         self._offer(connection)
 
-    def _connect_failed(self, error: ShardproxyError) -> None:
-        self.counters.connect_failures += 1
+    def note_failure(self, error: ShardproxyError) -> None:
+        """A connection could not be opened, or not be used: the next is tried after a while."""
         self.last_failure = error
-        self.refused_until = self._loop.time() + self.options.retry_delay
+        self.hold_back()
         if self.active or self.connecting:  # those that exist go on serving the queue
             self._grow()
             return
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(self._unreachable())
+        self.fail_waiters(self._unreachable())
+
+    def hold_back(self) -> None:
+        """Open no connection for a while."""
+        self.refused_until = self._loop.time() + self.options.retry_delay
+
+    def fail_waiters(self, error: Unavailable) -> None:
+        """Tell all who wait that they get none."""
+        waiters = [waiter for waiter in self.waiters if not waiter.done()]
+        self.waiters.clear()
+        for waiter in waiters:
+            waiter.set_exception(error)
 
     def _unreachable(self) -> Unavailable:
         cause = self.last_failure
@@ -255,6 +280,10 @@ class Pool:
             self.release(connection)
 
     def _offer(self, connection: ServerConnection) -> None:
+        entry = self.entry
+        if entry is not None and connection.epoch != entry.epoch:
+            entry.bring_in(connection)
+            return
         while self.waiters:
             waiter = self.waiters.popleft()
             if not waiter.done():
@@ -277,6 +306,8 @@ class Pool:
 
     def sweep(self) -> None:
         """Close what has been idle, or has lived, too long; called about once a second."""
+        if self.entry is not None:
+            self.entry.sweep()
         timeout = self.options.idle_timeout
         limit = self._loop.time() - timeout
         for connection in list(self.idle):
@@ -284,6 +315,15 @@ class Pool:
                 connection.close("idle_timeout")
             elif (reason := self._reason_to_close(connection)) is not None:
                 connection.close(reason)
+
+    def renew_idle(self) -> None:
+        """Offer every idle connection anew, because what it has to be has changed."""
+        idle, self.idle = self.idle, []
+        self.active.update(idle)
+        for connection in idle:
+            self._offer(connection)
+        if self.waiters:
+            self._grow()
 
     def drop_idle(self, reason: str) -> None:
         """Close every idle connection, for example because the server is no longer what it was."""
@@ -298,10 +338,7 @@ class Pool:
     async def close(self) -> None:
         """Refuse new requests, close idle connections; active ones are closed when they come back."""
         self.closed = True
-        for waiter in list(self.waiters):
-            if not waiter.done():
-                waiter.set_exception(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
-        self.waiters.clear()
+        self.fail_waiters(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
         self.drop_idle("shutting down")
         if self._retry is not None:
             self._retry.cancel()

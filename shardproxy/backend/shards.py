@@ -1,16 +1,17 @@
 """The shards: for each a pool to its primary and one to each replica, and which replica answers next."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shardproxy.backend.cancel import cancel
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.entry import Entry
 from shardproxy.backend.login import open_connection, role_problem
 from shardproxy.backend.pool import Pool, PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
 from shardproxy.counters import Counters
-from shardproxy.errors import Unavailable
+from shardproxy.errors import ConfigError, Unavailable
 from shardproxy.routing.route import Role
 
 
@@ -52,7 +53,8 @@ class ServerPool(Pool):
     """The pool of one server, and what is known of the server.
 
     ``in_rotation`` is False while the monitor finds it unreachable, and a replica also while it lags or is
-    none. A primary out of rotation still serves its own shard's rows, which nobody else has.
+    none. A primary out of rotation still serves its own shard's rows, which nobody else has. ``on_retired``
+    is called when the shard says that the map is old.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ServerPool(Pool):
         self.role = role
         self.spec = spec
         self.in_rotation = True
+        self.on_retired: Callable[[], None] = lambda: None
         self._backend = options
         self._settings = settings
         super().__init__(
@@ -77,6 +80,23 @@ class ServerPool(Pool):
             counters.pool(shard, role),
             counters.shard(shard, role),
         )
+
+    @property
+    def behind(self) -> bool:
+        """It is a replica that has not replayed what the map stands on."""
+        return self.entry is not None and self.entry.behind
+
+    def set_epoch(self, epoch: int, here: str) -> None:
+        """From now on nobody is handed a connection that is not in ``epoch``, on the shard ``here``."""
+        if self.entry is None:
+            is_replica = self.role is Role.REPLICA
+            self.entry = Entry(self, epoch, here, is_replica=is_replica, on_retired=self._tell_retired)
+        else:
+            self.entry.change(epoch)
+        self.renew_idle()
+
+    def _tell_retired(self) -> None:
+        self.on_retired()
 
     def reconfigure(self, options: BackendOptions) -> None:
         """Keep to ``options`` from now on; connections that exist stay."""
@@ -111,7 +131,7 @@ class ServerPool(Pool):
 
     def start_cancel(self, connection: ServerConnection) -> "asyncio.Task[bool]":
         """The same in a task of the pool, which goes on when the caller is gone; it counts at once."""
-        return self._start(cancel(self.spec.address, connection, self._backend.cancel_timeout))
+        return self.start(cancel(self.spec.address, connection, self._backend.cancel_timeout))
 
 
 class Shard:
@@ -155,7 +175,7 @@ class Shard:
         """The replica whose turn it is (smooth weighted round robin), None when none is in rotation."""
         best, total = -1, 0
         for i, pool in enumerate(self.replicas):
-            if pool.in_rotation and pool.spec.weight > 0:
+            if pool.in_rotation and not pool.behind and pool.spec.weight > 0:
                 total += pool.spec.weight
                 self._credit[i] += pool.spec.weight
                 if best < 0 or self._credit[i] > self._credit[best]:
@@ -167,12 +187,13 @@ class Shard:
 
 
 class Shards:
-    """All shards in the order of the shard map."""
+    """All shards in the order of the shard map. ``spare`` are configured and not in the map (yet)."""
 
     def __init__(
         self, specs: Sequence[ShardSpec], options: BackendOptions, counters: Counters, settings: object
     ) -> None:
         self.all = [Shard(spec, options, counters, settings) for spec in specs]
+        self.spare: list[Shard] = []
 
     def __getitem__(self, index: int) -> Shard:
         return self.all[index]
@@ -183,7 +204,21 @@ class Shards:
     @property
     def pools(self) -> list[ServerPool]:
         """Every pool of every shard."""
-        return [pool for shard in self.all for pool in shard.pools]
+        return [pool for shard in (*self.all, *self.spare) for pool in shard.pools]
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Take over the shards of a map, in its order. Raises ConfigError for one that is not configured."""
+        known = {shard.name: shard for shard in (*self.all, *self.spare)}
+        if missing := [name for name in names if name not in known]:
+            raise ConfigError(f"shards that the configuration does not name: {', '.join(missing)}")
+        self.all = [known.pop(name) for name in names]
+        self.spare = list(known.values())
+
+    def enter(self, epochs: Sequence[int], installation: str) -> None:
+        """From now on nobody is handed a connection that is not in its shard's epoch."""
+        for shard, epoch in zip(self.all, epochs, strict=True):
+            for pool in shard.pools:
+                pool.set_epoch(epoch, f"{installation}/{shard.name}")
 
     def in_order(self, first: int) -> list[int]:
         """The numbers of all shards for what any of them can answer: ``first``, then the others, and last

@@ -1,4 +1,4 @@
-"""Connections of commands to the shards, which no retirement of an epoch waits for."""
+"""Connections of commands to the shards."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,7 +6,6 @@ from typing import Final
 import asyncpg
 
 from shardproxy.backend import driver
-from shardproxy.backend.epoch import NO_ROWS, enter_script
 from shardproxy.backend.shards import ServerSpec
 
 TIMEOUT: Final = 10.0
@@ -20,10 +19,6 @@ SETTINGS: Final[Mapping[str, str | None]] = {
 }
 """Whatever the role's own defaults are. With this search_path, SQL of ours needs no qualified names."""
 
-_HAS_FENCE: Final = """
-SELECT to_regprocedure('shardproxy.enter(int4, int4)') IS NOT NULL
-"""
-
 
 async def connect(
     server: ServerSpec,
@@ -33,12 +28,11 @@ async def connect(
     command_timeout: float | None = None,
     settings: Mapping[str, str | None] | None = None,
 ) -> asyncpg.Connection:
-    """A connection in epoch 0, or in none where the server has no fence yet.
+    """A connection as ``driver.connect`` makes it, with SETTINGS, and ``settings`` above them.
 
-    It must not touch rows of users on the strength of a map; the steps of a move may, since they are what the
-    map tells of. ``settings`` go above SETTINGS. Times are in seconds. Raises one of ``driver.FAULTS``.
+    Times are in seconds. Raises one of ``driver.FAULTS``.
     """
-    connection = await driver.connect(
+    return await driver.connect(
         server.address,
         server.login,
         application_name,
@@ -46,15 +40,3 @@ async def connect(
         command_timeout=command_timeout,
         settings={**SETTINGS, **(settings or {})},
     )
-    try:
-        await leave_epochs(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
-
-
-async def leave_epochs(connection: asyncpg.Connection) -> None:
-    """Enter epoch 0, if the server has a fence; the connection is in no other."""
-    if await connection.fetchval(_HAS_FENCE):
-        await connection.execute(enter_script(NO_ROWS, None))

@@ -25,6 +25,8 @@ from shardproxy.topology.shard_map import ShardMap
 APPLICATION_NAME: Final = "shardproxy init"
 FIRST_EPOCH: Final = 1
 OLDEST_VERSION: Final = 150_000
+FIRST_WITH_SUBSCRIBERS: Final = 160_000
+"""From here on a role can be allowed to create subscriptions."""
 
 _FACTS: Final = """
 SELECT current_setting('server_version_num')::int4 AS version,
@@ -35,8 +37,18 @@ SELECT current_setting('server_version_num')::int4 AS version,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
        EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS role_exists
 """
+_RIGHTS: Final = """
+SELECT r.rolreplication AS "REPLICATION",
+       pg_has_role('pg_signal_backend', 'USAGE') AS pg_signal_backend,
+       pg_has_role('pg_read_all_stats', 'USAGE') AS pg_read_all_stats,
+       has_parameter_privilege('session_replication_role', 'SET')
+           AS "SET ON PARAMETER session_replication_role",
+       EXISTS (SELECT FROM pg_roles AS c WHERE c.rolname = 'pg_create_subscription'
+               AND pg_has_role(c.oid, 'USAGE')) AS pg_create_subscription
+FROM pg_roles AS r WHERE r.rolname = session_user
+"""
 _MAY_ENTER: Final = """
-SELECT has_function_privilege($1::name, 'shardproxy.enter(int4, int4)', 'EXECUTE')
+SELECT has_function_privilege($1::name, 'shardproxy.enter(int4, int4, text)', 'EXECUTE')
    AND has_table_privilege($1::name, 'shardproxy.shard', 'SELECT')
 """
 _MAY_FOLLOW: Final = """
@@ -109,12 +121,15 @@ class Step:
 class Plan:
     """What is missing, in the order in which it is made, or why it cannot be: one sentence each.
 
-    ``installation`` is what the fences are of, those there are and those to come.
+    ``installation`` is what the fences are of, those there are and those to come. ``lacks`` are rights of the
+    operator that moves need and this does not. ``current`` is the map in force, if there is one.
     """
 
     installation: UUID
     steps: tuple[Step, ...] = ()
     mistakes: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    current: ShardMap | None = None
 
 
 @dataclass(slots=True)
@@ -125,12 +140,16 @@ class _Survey:
     installed: Installed = field(default_factory=Installed)
     granted: bool = True
     mistakes: list[str] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
+    current: ShardMap | None = None
 
 
 async def plan(targets: Sequence[Target], catalog: str) -> Plan:
     """Look at every shard; ``catalog`` names the one that has, or gets, the catalog. Changes nothing."""
     surveys = await asyncio.gather(*(_survey(target, target.name == catalog) for target in targets))
     mistakes = [f"{survey.target.name}: {mistake}" for survey in surveys for mistake in survey.mistakes]
+    lacks = [f"{survey.target.name}: {right}" for survey in surveys for right in survey.lacks]
+    current = next((survey.current for survey in surveys if survey.current is not None), None)
     found = {survey.installed.fence.installation for survey in surveys if survey.installed.fence}
     if len(found) > 1:
         whose = ", ".join(
@@ -145,7 +164,8 @@ async def plan(targets: Sequence[Target], catalog: str) -> Plan:
             steps.append(Step(catalog, CATALOG))
         elif survey.installed.fence is not None and not survey.granted:
             steps.append(Step(survey.target.name, GRANTS))
-    return Plan(found.pop() if found else uuid4(), tuple(steps), tuple(mistakes))
+    installation = found.pop() if found else uuid4()
+    return Plan(installation, tuple(steps), tuple(mistakes), tuple(lacks), current)
 
 
 async def install(plan: Plan, targets: Sequence[Target], shard_map: ShardMap) -> None:
@@ -187,6 +207,18 @@ async def _make(
         await connection.execute(await connection.fetchval(_GRANT_CATALOG, target.role))
 
 
+async def _ask_rights(connection: asyncpg.Connection, survey: _Survey, version: int) -> None:
+    """What an operator who is no superuser has to be granted before something can be moved."""
+    user = survey.target.server.login.user
+    if version < FIRST_WITH_SUBSCRIBERS:
+        survey.lacks.append(
+            f'"{user}" has to be a superuser for moves: it is needed for subscriptions before 16'
+        )
+        return
+    rights = await connection.fetchrow(_RIGHTS)
+    survey.lacks += [f'"{user}" needs {right} for moves' for right, has in rights.items() if not has]
+
+
 async def _survey(target: Target, has_catalog: bool) -> _Survey:
     survey = _Survey(target)
     try:
@@ -212,7 +244,11 @@ async def _ask(connection: asyncpg.Connection, survey: _Survey, has_catalog: boo
         mistakes.append(f"{target.server.address} is a standby; name the server that takes writes")
     if not facts["role_exists"]:
         mistakes.append(f'the sidecars\' role "{target.role}" does not exist')
+    if not facts["superuser"]:
+        await _ask_rights(connection, survey, facts["version"])
     survey.installed = await look(connection)
+    if survey.installed.catalog:
+        survey.current = await maps.read(connection)
     fence = survey.installed.fence
     if fence is None:
         if not facts["may_create"]:

@@ -9,9 +9,11 @@ import asyncpg
 from shardproxy.errors import ShardproxyError
 
 _HAS: Final = """
-SELECT to_regnamespace('shardproxy') IS NOT NULL AS schema,
-       to_regclass('shardproxy.shard') IS NOT NULL AS fence,
-       to_regclass('shardproxy.map') IS NOT NULL AS catalog
+SELECT count(*) > 0 AS schema,
+       COALESCE(bool_or(c.relname = 'shard'), false) AS fence,
+       COALESCE(bool_or(c.relname = 'map'), false) AS catalog
+FROM pg_namespace AS n LEFT JOIN pg_class AS c ON c.relnamespace = n.oid
+WHERE n.nspname = 'shardproxy'
 """
 _FENCE: Final = "SELECT installation, name, oldest_epoch, newest_epoch FROM shardproxy.shard"
 _NOT_OURS: Final = (asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError, asyncpg.WrongObjectTypeError)

@@ -34,8 +34,9 @@ CREATE TABLE shardproxy.marker (
 -- A server connection enters an epoch: from now on, until it leaves, the epoch cannot be retired. The lock comes first
 -- and the row is looked at afterwards (each statement of a volatile function has its own snapshot), so either we see
 -- that the epoch was retired, or whoever retires it sees our lock. Epoch 0 is for connections that touch no rows of
--- users: they hold nothing up. SP002: the epoch is retired here; SP003: not known here yet.
-CREATE FUNCTION shardproxy.enter(entering integer, leaving integer) RETURNS void
+-- users: they hold nothing up. SP002: the epoch is retired here; SP003: not known here yet; SP004: this is not the
+-- shard (installation/name) that the connection is meant for.
+CREATE FUNCTION shardproxy.enter(entering integer, leaving integer, here text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known shardproxy.shard;
@@ -47,6 +48,11 @@ BEGIN
         PERFORM pg_advisory_lock_shared({class_epoch}, entering);
     END IF;
     SELECT * INTO known FROM shardproxy.shard;
+    IF here <> known.installation || '/' || known.name THEN
+        PERFORM pg_advisory_unlock_shared({class_epoch}, entering);
+        RAISE SQLSTATE 'SP004' USING
+            MESSAGE = format('this server is shard "%s" of installation %s', known.name, known.installation);
+    END IF;
     IF entering <> 0 AND (known.oldest_epoch IS NULL OR known.oldest_epoch > entering) THEN
         PERFORM pg_advisory_unlock_shared({class_epoch}, entering);
         RAISE SQLSTATE 'SP002' USING

@@ -14,6 +14,8 @@ from shardproxy.version import VERSION
 COMMANDS: Final = {
     "serve": "shardproxy.cli.serve:serve",
     "check": "shardproxy.cli.check:check",
+    "init": "shardproxy.cli.init:init",
+    "map": "shardproxy.cli.map:map_",
     "route": "shardproxy.cli.route:route",
     "tenant": "shardproxy.cli.tenant:tenant",
     "moves": "shardproxy.cli.moves:moves",

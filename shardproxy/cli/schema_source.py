@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.config import assemble
 from shardproxy.config.live.check import targets
-from shardproxy.config.live.look import FAULTS, connect, reason
+from shardproxy.config.live.look import connect
 from shardproxy.config.model import Config
 from shardproxy.errors import Unavailable
 from shardproxy.monitor.schema_reader import read_schema

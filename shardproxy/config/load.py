@@ -43,7 +43,11 @@ def load(path: str | Path, environment: Mapping[str, str] = os.environ) -> Confi
 
     Raises ConfigError listing every mistake, one ``file:line:column: key: what to do`` a line.
     """
-    loaded = read(path, environment)
+    return checked(read(path, environment))
+
+
+def checked(loaded: Loaded) -> Config:
+    """What was read, if it can be used; as :func:`load`."""
     if loaded.mistakes or loaded.config is None:
         raise ConfigMistakes(loaded.mistakes)
     for warning in loaded.warnings:

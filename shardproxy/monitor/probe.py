@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from shardproxy.backend.driver import connect, leave_epochs
 from shardproxy.monitor.servers import NO_ANSWER, Sighting, WatchedServer
 from shardproxy.monitor.sql_files import sql
 from shardproxy.routing.route import Role
@@ -41,7 +42,8 @@ class ProbeFailed(Exception):
 class Probe:
     """The connection to one server; opened when needed, dropped at the first fault.
 
-    Mutable: ``_connection`` is open and idle between looks; ``_system_identifier`` was read on it.
+    Mutable: ``_connection`` is open and idle between looks; ``_system_identifier`` was read on it;
+    ``_fenced``: a look on it has seen a fence.
     ``on_lost`` is called (on the event loop) when the open connection ends by itself: the server died.
     """
 
@@ -51,6 +53,7 @@ class Probe:
         self._on_lost = on_lost
         self._connection: asyncpg.Connection | None = None
         self._system_identifier: int | None = None
+        self._fenced = False
 
     async def look(self) -> Sighting:
         """Ask the server once. :raises ProbeFailed: no answer in time, or an error instead of one."""
@@ -61,6 +64,9 @@ class Probe:
                     connection = await self._connect()
             async with asyncio.timeout(self._options.answer_timeout(self._server.role)):
                 row = await connection.fetchrow(sql("probe"))
+                if row["fenced"] and not self._fenced:  # since this connection was opened, perhaps
+                    await leave_epochs(connection)
+                self._fenced = row["fenced"]
         except asyncio.CancelledError:
             self.close()
             raise
@@ -77,26 +83,21 @@ class Probe:
             connection.terminate()
 
     async def _connect(self) -> asyncpg.Connection:
-        server, login = self._server, self._server.login
+        server = self._server
         timeout = max(self._options.connect_timeout, self._options.answer_timeout(server.role))
-        connection = await asyncpg.connect(
-            host=server.address.host,
-            port=server.address.port,
-            user=login.user,
-            database=login.database,
-            # Not None, for which asyncpg would look into the environment and into files.
-            password=login.password.reveal() if login.password is not None else "",
-            ssl=False,
-            target_session_attrs="any",
-            server_settings={
-                "application_name": APPLICATION_NAME,
-                "search_path": "pg_catalog",
+        connection = await connect(
+            server.address,
+            server.login,
+            APPLICATION_NAME,
+            timeout=timeout,
+            settings={
                 "statement_timeout": str(round(timeout * 1000)),
                 "default_transaction_read_only": "on",
             },
         )
         self._connection = connection
         self._system_identifier = None
+        self._fenced = False
         if await connection.fetchval(sql("may_identify")):
             self._system_identifier = await connection.fetchval(sql("identify"))
         connection.add_termination_listener(self._terminated)
@@ -118,6 +119,7 @@ def _sighting(row: Any, system_identifier: int | None) -> Sighting:
             replayed=row["replayed"],
             replay_age=row["replay_age"],
             streaming=row["streaming"],
+            fenced=row["fenced"],
         )
     return Sighting(
         Role.PRIMARY,
@@ -125,6 +127,7 @@ def _sighting(row: Any, system_identifier: int | None) -> Sighting:
         timeline=int(row["wal_file"][:8], 16),
         system_identifier=system_identifier,
         written=row["written"],
+        fenced=row["fenced"],
     )
 
 

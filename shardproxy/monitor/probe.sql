@@ -12,5 +12,8 @@ SELECT recovery.active AS in_recovery,
        (EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())
        )::pg_catalog.float8 AS replay_age,
        EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver) AS streaming,
-       (SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver AS w) AS followed_timeline
+       (SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver AS w) AS followed_timeline,
+       EXISTS (SELECT FROM pg_catalog.pg_class AS c
+               JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'shardproxy' AND c.relname = 'shard') AS fenced
 FROM recovery

@@ -38,7 +38,7 @@ class Sighting:
     ``timeline``: of a primary always known; of a replica, the one it follows, if it streams and the role
     may see it. ``written``: a primary's pg_current_wal_lsn. ``received``, ``replayed``, ``replay_age``
     (seconds since the commit that was replayed last) and ``streaming`` (it has a WAL receiver) are a
-    replica's.
+    replica's. ``fenced``: the database is a shard of an installation.
     """
 
     role: Role
@@ -49,6 +49,7 @@ class Sighting:
     replayed: int | None = None
     replay_age: float | None = None
     streaming: bool = False
+    fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class ServerState:
     lag_bytes: int | None = None
     lag_seconds: float | None = None
     in_rotation: bool = False
+    fenced: bool = False
     since: float = 0.0
     failure: str | None = NOT_PROBED
 
@@ -87,4 +89,5 @@ class ServerState:
             self.timeline,
             self.system_identifier,
             self.in_rotation,
+            self.fenced,
         )

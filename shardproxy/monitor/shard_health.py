@@ -85,6 +85,7 @@ class ShardHealth:
             role=sighting.role,
             timeline=sighting.timeline,
             system_identifier=sighting.system_identifier,
+            fenced=sighting.fenced,
             failure=None,
         )
         self._states[server.name] = state  # the primary is decided with this answer in

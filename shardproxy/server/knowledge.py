@@ -7,8 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import asyncpg
-
+from shardproxy.backend.driver import FAULTS, connect, reason
 from shardproxy.backend.shards import ShardSpec
 from shardproxy.monitor.schema_diff import differences
 from shardproxy.monitor.schema_reader import read_schema
@@ -17,6 +16,7 @@ from shardproxy.topology.tables import TableRules
 
 log = logging.getLogger(__name__)
 
+APPLICATION_NAME = "shardproxy schema"
 TIMEOUT = 10.0
 PERIOD = 30.0
 RETRY = 1.0
@@ -109,28 +109,21 @@ class Knowledge:
 
 async def _read_one(spec: ShardSpec) -> Known | None:
     """The schema on a shard's primary; None, with a warning, when it cannot be read."""
-    address, login = spec.primary.address, spec.primary.login
+    server = spec.primary
     try:
-        connection = await asyncpg.connect(
-            host=address.host,
-            port=address.port,
-            user=login.user,
-            password=login.password.reveal()
-            if login.password is not None
-            else "",  # None would read PGPASSWORD
-            database=login.database,
-            ssl=False,
+        connection = await connect(
+            server.address,
+            server.login,
+            APPLICATION_NAME,
             timeout=TIMEOUT,
             command_timeout=TIMEOUT,
-            server_settings={"application_name": "shardproxy schema"},
+            settings={"search_path": None},
         )
         try:
             search_path = await connection.fetchval("SELECT pg_catalog.current_setting('search_path')")
             return Known(await read_schema(connection), search_path)
         finally:
             await connection.close(timeout=TIMEOUT)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        log.warning(
-            'the schema of shard "%s" could not be read: %s', spec.name, error or type(error).__name__
-        )
+    except FAULTS as fault:
+        log.warning('the schema of shard "%s" could not be read: %s', spec.name, reason(fault))
         return None

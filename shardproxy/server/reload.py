@@ -10,6 +10,7 @@ FIXED: Final = (
     "http",
     "server",
     "shards",
+    "catalog",
     "designated",
     "ring",
     "groups",

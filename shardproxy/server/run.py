@@ -11,8 +11,11 @@ from typing import Any
 
 import uvloop
 
+from shardproxy.catalog.agreement import Disagreement
 from shardproxy.compiled import pure_leaves
-from shardproxy.config.load import load
+from shardproxy.config.agreement import report_differences
+from shardproxy.config.load import Loaded, checked, read
+from shardproxy.config.mistakes import ConfigMistakes
 from shardproxy.config.model import Config
 from shardproxy.errors import ConfigError
 from shardproxy.server.sidecar import Sidecar
@@ -49,14 +52,27 @@ def configure_logging(config: Config) -> None:
 
 
 def run(path: Path) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status. Raises ConfigError for a file that cannot be used.
+    """Serve until SIGTERM or SIGINT; the exit status. Raises ConfigError for a file that cannot be used, also
+    because the shards' catalog disagrees with it.
 
     SIGTERM lets open transactions end, for at most ``timeouts.drain``; a second one stops at once. SIGHUP
     reads the file again; a file with mistakes changes nothing.
     """
-    config = load(path)
+    loaded = read(path)
+    config = checked(loaded)
     configure_logging(config)
-    return uvloop.run(_serve(path, config))
+    try:
+        return uvloop.run(_serve(path, config))
+    except Disagreement as error:
+        raise _placed(error, loaded) from None
+
+
+def _placed(error: Disagreement, loaded: Loaded) -> ConfigError:
+    """The same with each difference at its place in the file."""
+    assert loaded.config is not None
+    assert loaded.report is not None
+    report_differences(error.differences, loaded.config, loaded.report)
+    return ConfigMistakes(loaded.report.mistakes)
 
 
 async def _serve(path: Path, config: Config) -> int:
@@ -74,9 +90,13 @@ async def _serve(path: Path, config: Config) -> int:
     loop.add_signal_handler(signal.SIGHUP, lambda: _reload(path, sidecar))
     try:
         if await _unless(stop, sidecar.start()):
-            await stop.wait()
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait((stopped, sidecar.failed), return_when=asyncio.FIRST_COMPLETED)
             log.info("draining")
             await _unless(hurry, sidecar.drain(sidecar.config.timeouts.drain))
+            stopped.cancel()
+            if sidecar.failed.done():
+                await sidecar.failed
     finally:
         await sidecar.stop()
     log.info("stopped")
@@ -97,12 +117,15 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 
 
 def _reload(path: Path, sidecar: Sidecar) -> None:
+    loaded = read(path)
     try:
-        config = load(path)
+        kept = sidecar.reload(checked(loaded))
+    except Disagreement as error:
+        log.error("reload: nothing was changed:\n%s", _placed(error, loaded).message)
+        return
     except ConfigError as error:
         log.error("reload: the file has mistakes, nothing was changed:\n%s", error.message)
         return
-    kept = sidecar.reload(config)
     if kept:
         log.warning("reload: a change of %s needs a restart and was not taken", ", ".join(kept))
     log.info("reloaded")

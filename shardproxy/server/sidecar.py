@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shardproxy.admin.http import HttpServer
 from shardproxy.backend.shards import ServerPool, Shards
+from shardproxy.catalog.agreement import check_agreement
 from shardproxy.config import assemble
 from shardproxy.config.model import Config
 from shardproxy.counters import Counters
@@ -16,6 +17,7 @@ from shardproxy.frontend.registry import Registry
 from shardproxy.monitor.health import HealthMonitor
 from shardproxy.monitor.servers import NO_ANSWER, ServerState
 from shardproxy.routing.route import Role
+from shardproxy.server.installation import Installation
 from shardproxy.server.knowledge import Knowledge, Known
 from shardproxy.server.listeners import Listeners
 from shardproxy.server.reload import merge
@@ -26,6 +28,7 @@ from shardproxy.session.shared import Shared
 from shardproxy.sql.isolation import Isolator
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.schema import Schema
+from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import TableRules
 
 log = logging.getLogger(__name__)
@@ -37,7 +40,9 @@ UNKNOWN_SCHEMA = Schema(relations={}, functions={}, system_relations=frozenset()
 
 
 class Sidecar:
-    """One process's proxy. ``config`` is what is in force; see :meth:`reload`."""
+    """One process's proxy. ``config`` is what is in force; see :meth:`reload`. ``failed``: why it cannot go
+    on.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -65,16 +70,24 @@ class Sidecar:
         self.listeners = Listeners(lambda: ClientConnection(self.gate))
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
+        self.installation = Installation(specs, config.catalog_index, shard_map, self._map_published)
+        for pool in self.shards.pools:
+            pool.on_retired = self.installation.hurry
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.http: HttpServer | None = None
         self._sweeper: asyncio.Task[None] | None = None
+        self._adopting: asyncio.Task[None] | None = None
 
     # --- start and stop -------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Answer probes, read the schema, watch the servers, listen. Raises ConfigError for an address that
-        cannot be opened.
+        """Answer probes, learn whose the map is, read the schema, watch the servers, listen.
+
+        Raises ConfigError for an address that cannot be opened, Disagreement when the shards are not, or not
+        any more, what the configuration says.
         """
         await self._start_http()
+        await self.installation.start()
         await asyncio.gather(self.knowledge.start(), self.monitor.start())
         await self.listeners.open(self.config.listen)
         self._sweeper = asyncio.create_task(self._sweep(), name="sweeper")
@@ -107,8 +120,11 @@ class Sidecar:
         for connection in list(self.gate.connections):
             connection.terminate()
         await self.gate.emptied(FAREWELL)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in (self._sweeper, self._adopting):
+            if task is not None:
+                task.cancel()
+        self.failed.cancel()
+        await self.installation.stop()
         await self.knowledge.stop()
         await self.monitor.stop()
         await self.shards.close()
@@ -133,10 +149,31 @@ class Sidecar:
 
     # --- what changes while it runs -------------------------------------------------------------------------
 
+    def _map_published(self, shard_map: ShardMap, installation: str) -> None:
+        """From now on statements go by this map. Raises ConfigError for one that cannot be followed."""
+        shared, before = self.shared, self.shared.shard_map
+        self.shards.arrange(shard_map.shards)
+        self.shards.enter(shard_map.shard_epochs, installation)
+        shared.shard_map = shard_map
+        if shard_map.tables != before.tables:
+            self._plan_with(shared.planner.schema, shard_map.tables)
+            self.knowledge.rules = shard_map.tables
+            self.knowledge.changed()
+        log.info("= the map is of epoch %d", shard_map.epoch)
+
+    async def _adopt(self) -> None:
+        """The shards have become an installation while the configuration was the map."""
+        try:
+            await self.installation.start()
+        except ConfigError as error:
+            self.shared.is_ready = False
+            if not self.failed.done():
+                self.failed.set_exception(error)
+
     def _schema_read(self, known: Known) -> None:
         shared = self.shared
         self._plan_with(known.schema, shared.shard_map.tables)
-        login = assemble.shard_specs(self.config)[shared.shard_map.designated].primary.login
+        login = self.shards[shared.shard_map.designated].spec.primary.login
         shared.search_path = parse_search_path(known.search_path)
         shared.server_user = login.user
         shared.descriptions.clear()
@@ -153,6 +190,8 @@ class Sidecar:
 
     def _health_changed(self, before: ServerState, after: ServerState) -> None:
         server = after.server
+        if after.fenced and self.installation.name is None and self._adopting is None:
+            self._adopting = asyncio.create_task(self._adopt(), name="adopt")
         if after.reachable and not before.reachable:
             self.gate.forget_reports()
         for pool in self.shards.pools:
@@ -169,15 +208,21 @@ class Sidecar:
             pool.drop_idle("replica left the rotation")
 
     def reload(self, config: Config) -> list[str]:
-        """Take over what can change while clients are connected; returns what cannot, by name."""
+        """Take over what can change while clients are connected; returns what cannot, by name.
+
+        Raises Disagreement, and takes over nothing, when the catalog says otherwise.
+        """
+        shared = self.shared
+        if self.installation.name is not None:
+            check_agreement(assemble.shard_map(config), shared.shard_map)
         config, kept = merge(self.config, config)
         self.config = config
-        rules = assemble.table_rules(config)
-        shared = self.shared
         shared.options = assemble.session_options(config)
-        shared.shard_map = replace(shared.shard_map, tables=rules)
-        self._plan_with(shared.planner.schema, rules)
-        self.knowledge.rules = rules
+        if self.installation.name is None:
+            rules = assemble.table_rules(config)
+            shared.shard_map = replace(shared.shard_map, tables=rules)
+            self.knowledge.rules = rules
+        self._plan_with(shared.planner.schema, shared.shard_map.tables)
         self.knowledge.changed()
         self.gate.options = assemble.frontend_options(config)
         self.registry.limit = config.limits.clients

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from shardproxy.admin.status import PoolStatus, ShardStatus, Status
+from shardproxy.admin.status import CatalogStatus, MoveStatus, PoolStatus, ShardStatus, Status
 from shardproxy.backend.shards import ServerPool
 from shardproxy.counters import Counters
 from shardproxy.version import VERSION
@@ -34,7 +34,18 @@ class SidecarStatus:
             counters=self._counters(),
             pools=tuple(_pool(pool) for pool in sidecar.shards.pools),
             shards=tuple(ShardStatus.of(health) for health in sidecar.monitor.shards),
+            epoch=sidecar.shared.shard_map.epoch,
+            moves=MoveStatus.of(sidecar.shared.shard_map),
+            catalog=self._catalog(now),
         )
+
+    def _catalog(self, now: float) -> CatalogStatus | None:
+        installation = self._sidecar.installation
+        follower = installation.follower
+        if installation.name is None or follower is None:
+            return None
+        age = None if follower.answered is None else now - follower.answered
+        return CatalogStatus(installation.name, age, follower.failure)
 
     def _counters(self) -> Counters:
         """The planner counts by itself; its figures are put where the others are."""
@@ -54,4 +65,5 @@ def _pool(pool: ServerPool) -> PoolStatus:
         active=len(pool.active),
         connecting=pool.connecting,
         waiting=pool.waiting,
+        behind=pool.behind,
     )

@@ -4,8 +4,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from shardproxy.topology.tables import RelationName
+
+OWN: Final = "shardproxy"
+"""The schema of the catalog and the fences: no reading has anything of it, no client's statement names it."""
+
+OWN_RELATIONS: Final = frozenset({"shard", "moving", "marker", "map", "move", "move_log", "sidecar"})
+OWN_FUNCTIONS: Final = frozenset({"enter", "guard", "i_am"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from itertools import count
 from prometheus_client.parser import text_string_to_metric_families
 
 from shardproxy.admin.metrics import METRICS, render
+from shardproxy.admin.status import CatalogStatus
 from shardproxy.counters import LATENCY_BOUNDS, Counters, Tally
 from tests.admin.moments import moment
 
@@ -69,10 +70,8 @@ def test_every_counter_is_exposed() -> None:
 
 
 def test_every_metric_is_exposed_with_its_type_its_labels_and_help() -> None:
-    families = {
-        family.name: family
-        for family in text_string_to_metric_families(render(moment(counters=full())).decode())
-    }
+    everything = moment(counters=full(), epoch=1, catalog=CatalogStatus("1234", 2.5, None))
+    families = {family.name: family for family in text_string_to_metric_families(render(everything).decode())}
     for spec in METRICS:
         found = families.pop(spec.name.removesuffix("_total") if spec.kind == "counter" else spec.name)
         assert (found.type, found.documentation) == (spec.kind, spec.help)
@@ -115,6 +114,15 @@ def test_pools_of_several_replicas_are_added_up() -> None:
     assert value(found, "shardproxy_pool_connections", state="active", **replica) == 1
     assert value(found, "shardproxy_pool_waiting", **replica) == 2
     assert value(found, "shardproxy_pool_waiting", shard="shard-a", role="primary") == 4
+
+
+def test_the_map_and_the_age_of_the_catalogs_answer_are_told() -> None:
+    found = exposed(render(moment(epoch=7, catalog=CatalogStatus("1234", 2.5, None))))
+    assert value(found, "shardproxy_map_epoch") == 7
+    assert value(found, "shardproxy_catalog_age_seconds") == 2.5
+    alone = exposed(render(moment()))
+    assert value(alone, "shardproxy_map_epoch") == 0
+    assert not any(name == "shardproxy_catalog_age_seconds" for name, _ in alone)
 
 
 def test_servers_tell_whether_they_are_up_and_how_far_behind() -> None:

@@ -3,7 +3,7 @@
 import json
 
 from shardproxy.admin.pages import PAGES
-from shardproxy.admin.status import PoolStatus
+from shardproxy.admin.status import CatalogStatus, MoveStatus, PoolStatus
 from tests.admin.moments import LOST_SHARD, moment
 
 
@@ -78,6 +78,21 @@ def test_the_status_page_escapes_what_it_shows() -> None:
     body = PAGES["/"].make(moment(version="<script>", pools=(pool,))).body.decode()
     assert "<script>" not in body
     assert "not reachable: no &lt;answer&gt; in time" in body
+
+
+def test_the_status_page_shows_whose_the_map_is_and_what_moves() -> None:
+    def page(**fields: object) -> str:
+        return PAGES["/"].make(moment(**fields)).body.decode()
+
+    assert "The map is the configuration" in page()
+    catalog = CatalogStatus("1234", 2.5, None)
+    moving = (MoveStatus(17, "2 keys", "shard-a", "shard-b", "shard-b"),)
+    shown = page(epoch=5, catalog=catalog, moves=moving)
+    assert "Map of epoch 5, by the catalog of installation 1234, which answered 2 s ago" in shown
+    assert "<td>17</td><td>2 keys</td><td>shard-a</td><td>shard-b</td><td>shard-b</td>" in shown
+    away = page(epoch=5, catalog=CatalogStatus("1234", 90.0, "<refused>"))
+    assert "which does not answer: &lt;refused&gt;" in away
+    assert "<h2>Moves</h2>" not in away
 
 
 def test_the_status_page_shows_servers_pools_and_readiness() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shardproxy.admin.status import ShardStatus
+from shardproxy.admin.status import CatalogStatus, ShardStatus
 from shardproxy.monitor.servers import Sighting
 from shardproxy.monitor.shard_health import RotationOptions, ShardHealth
 from shardproxy.routing.route import Role
@@ -21,6 +21,7 @@ def test_one_shard_with_its_primary_is_enough() -> None:
         ({"draining": True}, "draining"),
         ({"listening": False}, "not listening"),
         ({"schema_known": False}, "the schema is not known yet"),
+        ({"catalog": CatalogStatus("1", None, "away")}, "the catalog has not told its map yet"),
         ({"shards": (LOST_SHARD,)}, "no shard has a primary that can be reached"),
     ],
 )

@@ -26,6 +26,7 @@ def servers(install: Install) -> Iterator[Servers]:
         a, b = side_by_side([lambda name=name: Server.create(run, name).start() for name in ("a", "b")])
         for server in (a, b):
             server.query(f"CREATE ROLE {APP} LOGIN PASSWORD '{APP_PASSWORD}'")
+            server.query("CREATE ROLE operator SUPERUSER LOGIN PASSWORD 'secret'")
         yield Servers((a, b), a.basebackup("a-replica").start())
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import asyncpg
 
-from shardproxy.backend import driver
 from shardproxy.backend.epoch import enter_script
 from shardproxy.backend.server import Address, Login
 from shardproxy.backend.shards import ServerSpec, ShardSpec
@@ -82,9 +81,10 @@ class Fenced:
         self, shard: int = 0, *, replica: bool = False, **settings: str
     ) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the application's role, in no epoch."""
-        server = self.server(self.replica if replica else self.primaries[shard], APP)
-        connection = await driver.connect(
-            server.address, server.login, "an application", timeout=10.0, settings=settings
+        server = self.replica if replica else self.primaries[shard]
+        connection = await asyncpg.connect(
+            server.dsn(user=APP, password=APP_PASSWORD, dbname=self.database),
+            server_settings={"application_name": "an application", **settings},
         )
         try:
             yield connection

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
+from shardproxy.backend import driver
+from shardproxy.backend.epoch import enter_script
 from shardproxy.catalog.epochs import NotRetired, Waiting, retire
 from shardproxy.errors import ShardproxyError
 from tests.catalog.fenced import Fenced, ended, enter, refusal
@@ -88,11 +90,13 @@ def test_after_the_grace_a_direct_connection_is_terminated(fenced: Fenced) -> No
 
 def test_epoch_0_and_other_databases_hold_nothing_up(fenced: Fenced) -> None:
     async def main() -> None:
-        async with fenced.app() as monitor, fenced.operator() as mover:
-            await enter(monitor, 0)
+        server = fenced.server(fenced.primaries[0], "app")
+        monitor = await driver.connect(server.address, server.login, "monitor", timeout=10.0)
+        async with fenced.operator() as mover:
             epoch = await fenced.publish(0)
             await retire(fenced.specs[0], epoch, grace=0.0)
             assert await monitor.fetchval("SELECT 1") == await mover.fetchval("SELECT 1") == 1
+        monitor.terminate()
 
     run(main())
 
@@ -281,5 +285,17 @@ def test_the_lock_is_what_a_retirement_looks_for_whoever_took_it(fenced: Fenced)
             with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
                 await retire(fenced.specs[0], epoch, grace=0.0)
                 await connection.fetchval("SELECT 1")
+
+    run(main())
+
+
+def test_who_means_another_shard_is_told_where_it_is(fenced: Fenced) -> None:
+    async def main() -> None:
+        async with fenced.app() as connection:
+            here = await connection.fetchval("SELECT installation || '/' || name FROM shardproxy.shard")
+            for wrong in (here.replace("shard-a", "shard-b"), "/shard-a"):
+                assert await refusal(connection.execute(enter_script(1, None, wrong))) == "SP004"
+                await connection.execute("ROLLBACK")
+            await connection.execute(enter_script(1, None, here))
 
     run(main())

@@ -9,6 +9,7 @@ from shardproxy.catalog import install
 from shardproxy.catalog.install import CATALOG, FENCE, GRANTS, Plan, Target
 from shardproxy.catalog.look import look
 from shardproxy.errors import ShardproxyError
+from shardproxy.monitor.schema_reader import fingerprint, read_schema
 from tests.catalog.fenced import APP, Fenced, enter, first_map
 from tests.support.aio import run
 
@@ -173,5 +174,43 @@ def test_a_plan_with_mistakes_is_not_carried_out(bare: Fenced) -> None:
         with pytest.raises(ShardproxyError, match="a reason"):
             await install.install(replace(plan, mistakes=("a reason",)), bare.targets, first_map())
         assert (await install.plan(bare.targets, "shard-a")).steps == plan.steps
+
+    run(main())
+
+
+def test_an_operator_without_the_rights_that_moves_need_is_told(bare: Fenced) -> None:
+    for server in bare.primaries:
+        server.query(f"GRANT CREATE ON DATABASE {bare.database} TO app")
+    targets = [
+        replace(target, server=bare.server(server, APP))
+        for target, server in zip(bare.targets, bare.primaries, strict=True)
+    ]
+
+    async def main() -> None:
+        plan = await install.plan(targets, "shard-a")
+        assert plan.mistakes == ()
+        lacks = [right.removeprefix("shard-a: ") for right in plan.lacks if right.startswith("shard-a")]
+        if bare.primaries[0].install.version >= (16, 0):
+            assert '"app" needs pg_create_subscription for moves' in lacks
+            assert '"app" needs REPLICATION for moves' in lacks
+            assert len(lacks) == 5
+        else:
+            assert lacks == [
+                '"app" has to be a superuser for moves: it is needed for subscriptions before 16'
+            ]
+        await install.install(plan, targets, first_map())
+        assert (await install.plan(bare.targets, "shard-a")).steps == ()
+
+    run(main())
+
+
+def test_no_reading_of_the_schema_sees_what_was_installed(bare: Fenced) -> None:
+    async def main() -> None:
+        async with bare.operator() as operator:
+            before = fingerprint(await read_schema(operator))
+            await bare.install()
+            after = await read_schema(operator)
+            assert fingerprint(after) == before
+            assert "shardproxy" not in after.schemas
 
     run(main())

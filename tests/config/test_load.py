@@ -98,6 +98,10 @@ def test_a_good_file_has_no_mistakes(read_yaml: Reader) -> None:
             "tables.'pg_catalog.pg_class': system catalogs are answered",
         ),
         (
+            "tables: {shardproxy.map: reference}",
+            "7:10: tables.'shardproxy.map': the schema shardproxy is the proxy's own; remove the table",
+        ),
+        (
             "tables:\n  t: reference\n  t: reference",
             "9:3: tables.t: is given twice, first on line 8; keep one",
         ),

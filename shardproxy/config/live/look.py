@@ -1,13 +1,14 @@
 """What one server says of itself. Nothing is judged here, and nothing is written on the server."""
 
 import asyncio
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
 
+from shardproxy.backend import driver
+from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.backend.server import Address, Login
 from shardproxy.config.mistakes import OptionPath
 from shardproxy.monitor.schema_reader import read_schema
@@ -20,9 +21,6 @@ from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Local, RelationName, Sharded, TableRule
 
 APPLICATION_NAME: Final = "shardproxy check"
-FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a server or the network does; TimeoutError is an OSError."""
-
 SPREADABLE: Final = ("r", "p")
 """pg_class.relkind of what the configuration can list: tables and partitioned tables."""
 
@@ -96,22 +94,15 @@ async def connect(target: Target, *, own_search_path: bool = False) -> asyncpg.C
 
     Its search_path is pg_catalog, or the role's own.
     """
-    login = target.login
-    return await asyncpg.connect(
-        host=target.address.host,
-        port=target.address.port,
-        user=login.user,
-        database=login.database,
-        # Not None, for which asyncpg would look into the environment and into files.
-        password=login.password.reveal() if login.password is not None else "",
-        ssl=False,
+    return await driver.connect(
+        target.address,
+        target.login,
+        APPLICATION_NAME,
         timeout=target.timeout,
         command_timeout=target.timeout,
-        target_session_attrs="any",
-        server_settings={
-            "application_name": APPLICATION_NAME,
+        settings={
             "default_transaction_read_only": "on",
-            **({} if own_search_path else {"search_path": "pg_catalog"}),
+            **({"search_path": None} if own_search_path else {}),
         },
     )
 
@@ -173,15 +164,3 @@ async def _count(connection: asyncpg.Connection, name: RelationName, condition: 
 def quoted(name: str) -> str:
     """``name`` as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def reason(fault: Exception) -> str:
-    """What happened, in one line."""
-    if isinstance(fault, TimeoutError):
-        return "no answer in time"
-    if isinstance(fault, OSError):
-        # The event loops word it differently; getaddrinfo's own numbers are negative and have their text.
-        known = os.strerror(fault.errno) if fault.errno is not None and fault.errno > 0 else fault.strerror
-        return known or "the connection failed"
-    lines = str(fault).splitlines()
-    return lines[0] if lines else type(fault).__name__

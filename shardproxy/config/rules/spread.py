@@ -8,6 +8,7 @@ from shardproxy.config.model.tables import FAMILIES, INTEGER_BITS
 from shardproxy.config.names import BadName, parse_identifier, parse_relation
 from shardproxy.config.report import Report
 from shardproxy.config.rules.declared import Declared
+from shardproxy.sql.schema import OWN
 from shardproxy.topology.keys import InvalidKey, Key, from_text
 from shardproxy.topology.tables import RelationName
 
@@ -75,6 +76,12 @@ def _check_name(name: str, tables: dict[RelationName, str], report: Report) -> N
     if relation[0] in _SYSTEM_SCHEMAS or relation[0].startswith("pg_"):
         report.mistake(
             path, "system catalogs are answered by the designated shard; remove the table", at_key=True
+        )
+    if relation[0] == OWN:
+        report.mistake(
+            path,
+            "the schema shardproxy is the proxy's own; remove the table, or rename its schema",
+            at_key=True,
         )
     if relation in tables:
         report.mistake(path, f"is the same table as '{tables[relation]}'; keep one", at_key=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis import catalog_functions as catalog
 from shardproxy.sql.analysis import set_config
-from shardproxy.sql.analysis.names import Names
+from shardproxy.sql.analysis.names import ASK_SHARDPROXY, Names
 from shardproxy.sql.analysis.survey import Survey
 from shardproxy.sql.analysis.tree import Node, strings
-from shardproxy.sql.schema import Function
+from shardproxy.sql.schema import OWN, OWN_FUNCTIONS, Function
 
 
 @dataclass(slots=True)
@@ -44,6 +44,8 @@ class FunctionUse:
     def _add(self, call: Node, names: Names) -> None:
         parts = strings(call.funcname)
         name = parts[-1]
+        if OWN in parts[:-1] or (len(parts) == 1 and name in OWN_FUNCTIONS and OWN in names.path):
+            raise Refused(f"the function {OWN}.{name}, which is the proxy's own", hint=ASK_SHARDPROXY)
         for function in user_functions(parts, names):
             self._add_user(function)
         if len(parts) == 1 or parts[-2] == "pg_catalog":

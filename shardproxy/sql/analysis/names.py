@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from shardproxy.errors import Refused
 from shardproxy.sql.analysis.tree import Node
-from shardproxy.sql.schema import Relation, Schema
+from shardproxy.sql.schema import OWN, OWN_RELATIONS, Relation, Schema
 from shardproxy.topology.tables import Local, Reference, RelationName, Sharded, TableRule, TableRules
 
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+ASK_SHARDPROXY: Final = "See shardproxy map and shardproxy moves, or ask on the shard itself."
 
 
 class Nature(Enum):
@@ -53,14 +55,18 @@ class Names:
         if range_var.schemaname:
             return self.named(range_var.schemaname, range_var.relname)
         for schema in self.path:
+            if schema == OWN and range_var.relname not in OWN_RELATIONS:
+                continue
             target = self.named(schema, range_var.relname)
             if target.nature is not Nature.UNKNOWN:
                 return target
         return Target(Nature.UNKNOWN, ("", range_var.relname))
 
     def named(self, schema: str, relname: str) -> Target:
-        """What a schema-qualified name means."""
+        """What a schema-qualified name means. Raises Refused for a name in the proxy's own schema."""
         name = (schema, relname)
+        if schema == OWN:
+            raise Refused(f"the table {OWN}.{relname}, which is the proxy's own", hint=ASK_SHARDPROXY)
         if schema in SYSTEM_SCHEMAS:
             listed = schema != "pg_catalog" or relname in self.schema.system_relations
             return Target(Nature.SYSTEM if listed else Nature.UNKNOWN, name)
