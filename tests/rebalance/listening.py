@@ -6,7 +6,7 @@ from shardproxy.rebalance.progress import Progress
 
 
 class At:
-    """A report that calls ``act`` once, when the move has come to ``step`` and has said ``words``.
+    """A report that calls ``act`` once, when the move, which has a number, has come to ``step`` and said ``words``.
 
     The move does not go on before ``act`` has returned.
     """
@@ -18,6 +18,8 @@ class At:
         self.happened = False
 
     def __call__(self, progress: Progress) -> None:
-        if not self.happened and progress.step == self._step and self._words in progress.what:
+        if self.happened or progress.move is None or progress.step != self._step:
+            return
+        if self._words in progress.what:
             self.happened = True
             self._act()
