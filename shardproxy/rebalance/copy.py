@@ -15,7 +15,7 @@ from shardproxy.rebalance.delete import ROLE, delete_rows
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
 from shardproxy.rebalance.pipe import pipe
-from shardproxy.rebalance.tables import MovingTable
+from shardproxy.rebalance.tables import MovingTable, files_of
 from shardproxy.rebalance.throttle import Throttle
 from shardproxy.replication import publication, slot, subscription
 from shardproxy.replication.quoting import literal
@@ -45,6 +45,7 @@ async def copy(drive: Drive) -> None:
         await remove_copy(drive)
     else:
         await drive.note("from here on, rows of the move on the target are ours", touched=True)
+    await drive.note("looked at the source's files", files=await files_of(drive.at.source, drive.tables))
     rows = {table.name: table.condition for table in drive.tables}
     rows[MARKER] = f"move = {drive.move.number}"
     await publication.create(drive.at.source, drive.name, rows)

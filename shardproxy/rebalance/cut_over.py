@@ -24,7 +24,8 @@ from shardproxy.rebalance.connections import end_others, snapshot_name
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
 from shardproxy.rebalance.sequences import advance_sequences
-from shardproxy.rebalance.stream import SHORTEST, Stream
+from shardproxy.rebalance.stream import SHORTEST, Stream, StreamLost
+from shardproxy.rebalance.tables import files_of
 from shardproxy.rebalance.what import flipped, listed, named
 from shardproxy.replication import subscription
 
@@ -114,8 +115,18 @@ class CutOver:
                 drive.tell(f"the rows are in use, trying again: {who}")
                 await asyncio.sleep(BETWEEN_TRIES)
             else:
+                await self._check_files()
                 self._written = await drive.at.source.fetchval(_WRITTEN)
                 return
+
+    async def _check_files(self) -> None:
+        """TRUNCATE does not go through the stream, for it would empty the tables of others. Raises
+        StreamLost.
+        """
+        drive = self.drive
+        if await files_of(drive.at.source, drive.tables) != drive.move.facts.get("files"):
+            await self.take_back()
+            raise StreamLost(f"a table was truncated or rewritten on {drive.move.source} since it was copied")
 
     def _hold(self) -> float:
         return min(self.drive.options.max_pause, FIRST_HOLD * 1.5 ** (self.tries - 1))

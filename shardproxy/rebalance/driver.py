@@ -15,7 +15,7 @@ from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.catalog import journal, maps
 from shardproxy.catalog.journal import Move, MoveState
 from shardproxy.catalog.maps import MapChanged
-from shardproxy.errors import LoginFailed, ShardproxyError, Unavailable
+from shardproxy.errors import ShardproxyError, Unavailable
 from shardproxy.rebalance.connections import forget, lock, lock_name, open_catalog, open_shards
 from shardproxy.rebalance.cut_over import has_flipped, take_back
 from shardproxy.rebalance.drive import Drive
@@ -135,7 +135,7 @@ async def _persist(installation: Installation, number: int, report: Report, wish
         try:
             return await _attempt(installation, number, tell, wish)
         except TRANSIENT as fault:
-            if isinstance(fault, LoginFailed) or clock() > deadline:
+            if clock() > deadline:
                 raise
             _log.info("move %s: %s", number, reason(fault))
             report(Progress("", f"{reason(fault)}; trying again", number))

@@ -1,6 +1,6 @@
 """The tables whose rows move, and which rows of each, said in SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,6 +97,17 @@ async def read_tables(
         parts = row["refers_to"]
         refers[name] = set(zip(parts[::2], parts[1::2], strict=True))
     return tuple(tables[name] for name in _parents_first(refers))
+
+
+async def files_of(connection: asyncpg.Connection, tables: Sequence[MovingTable]) -> str:
+    """A digest of the files that have the tables' rows; another one when a table was truncated or
+    rewritten.
+    """
+    names = [table.name for table in tables]
+    digest: str | None = await connection.fetchval(
+        sql("files"), [schema for schema, _ in names], [name for _, name in names]
+    )
+    return digest or ""
 
 
 def _parents_first(refers: Mapping[RelationName, set[RelationName]]) -> list[RelationName]:

@@ -221,6 +221,17 @@ def test_a_schema_that_is_changed_on_one_shard_meanwhile_stops_the_move(pair: Pa
     assert run(rebalance.resume(pair.installation(), 1), 60).state == "done"
 
 
+@pytest.mark.parametrize(
+    "change", ["TRUNCATE orders", "TRUNCATE orders; INSERT INTO orders VALUES ('acme', 7, 'new')"]
+)
+def test_a_table_that_is_truncated_meanwhile_is_copied_anew(pair: Pair, change: str) -> None:
+    [outcome] = pair.move("acme", report=At("follow", lambda: pair.query("left", change), "close"))
+    assert outcome.verified == "exact"
+    rows = [] if change == "TRUNCATE orders" else [("acme", 7, "new")]
+    assert pair.query("right", "SELECT * FROM orders") == rows
+    assert pair.left_behind() == []
+
+
 def test_an_operator_that_is_no_superuser(servers: tuple[Server, Server]) -> None:
     if servers[0].install.version < (16, 0):
         pytest.skip("PostgreSQL 15 lets only superusers create subscriptions")
