@@ -21,12 +21,13 @@ help:
 venv install: $(INSTALLED) $(COMPILED)
 
 $(BIN)/python:
+	@echo 'installing into $(VENV), which takes about a minute the first time'
 	@test -n '$(PYTHON)' || { echo 'make: no Python 3.11 or newer on PATH; name one: make PYTHON=...' >&2; exit 1; }
-	'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); echo 'make: the venv module is missing (Debian: python3-venv)' >&2; exit 1; }
+	@'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); echo 'make: the venv module is missing (Debian: python3-venv)' >&2; exit 1; }
 
 $(INSTALLED): pyproject.toml setup.py shardproxy/compiled.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	SHARDPROXY_PURE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,demo]'
+	SHARDPROXY_PURE=1 $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[test,demo]'
 	@touch $@
 
 # The compiled build lies beside the sources and would shadow them, so it is made anew when one of them changes.

@@ -48,6 +48,7 @@ def leaves() -> Any:
         [Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=["-O2"]) for name in names],
         compiler_directives={"language_level": "3", "embedsignature": True},
         build_dir="build/cython",
+        quiet=True,
     )
 
 

@@ -105,6 +105,11 @@ class ServerConnection(asyncio.Protocol):
         self.stream.promise(Prepare(name))
         return messages + client_messages.parse(name, text, oids)
 
+    def expire(self, name: bytes) -> None:
+        """Have ``name`` prepared anew when it is next asked for."""
+        if name in self.prepared:
+            self.prepared[name] = False
+
     def _deallocate(self, name: bytes) -> bytes:
         self.stream.promise(Deallocate(name))
         return client_messages.close(b"S", name)

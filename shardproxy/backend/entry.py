@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 0.5
 """Seconds between two tries of a replica that is behind; the pauses grow."""
+CANCELLED: Final = "57014"
 
 
 class Behind(Unavailable):
@@ -75,15 +76,16 @@ class Entry:
 
         Raises ShardproxyError when it is not possible; the connection is closed then.
         """
-        epoch = self.epoch
-        if connection.epoch == epoch:
-            return
-        try:
-            await self._enter(connection, epoch)
-        except ServerError as error:
-            self._give_up(connection, epoch, error)
-            message = f"connection to {self._pool.name} was given up: {error.message}"
-            raise Unavailable(message) from error
+        while connection.epoch != (epoch := self.epoch):
+            try:
+                await self._enter(connection, epoch)
+            except ServerError as error:
+                if error.sqlstate == CANCELLED:  # the client's request came when there was nothing to cancel
+                    await command(connection, b"ROLLBACK")
+                    continue
+                self._give_up(connection, epoch, error)
+                message = f"connection to {self._pool.name} was given up: {error.message}"
+                raise Unavailable(message) from error
 
     def sweep(self) -> None:
         """A replica that is behind always has a connection that tries."""

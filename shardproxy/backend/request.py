@@ -3,10 +3,13 @@
 import asyncio
 
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.sink import Sink
 from shardproxy.errors import Blame, ShardproxyError
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import DROP, QUERY, SYNC, Learn
 from shardproxy.wire.server_messages import parse_error
+
+NOTIFICATION = b"A"
 
 
 class ServerError(ShardproxyError):
@@ -26,13 +29,17 @@ class ServerError(ShardproxyError):
 
 
 class _Request:
-    """The sink of one request: nothing is handed on, its ReadyForQuery resolves ``done``."""
+    """The sink of one request: nothing is handed on but notifications for ``holder``, who listens on the
+    connection; its ReadyForQuery resolves ``done``.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, holder: Sink | None) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._holder = holder
 
     def reply(self, connection: ServerConnection, data: bytes) -> None:
-        pass
+        if self._holder is not None and data.startswith(NOTIFICATION):
+            self._holder.reply(connection, data)
 
     def ready(self, connection: ServerConnection, status: int) -> None:
         if not self.done.done():
@@ -59,7 +66,8 @@ async def ask(connection: ServerConnection, messages: bytes, *owed: object) -> N
     Raises ServerError for the server's error, Unavailable when the connection is lost; when it is
     cancelled in the middle, the connection is closed.
     """
-    holder, request = connection.sink, _Request()
+    holder = connection.sink
+    request = _Request(holder)
     connection.stream.error = None
     for item in owed:
         connection.stream.promise(item)

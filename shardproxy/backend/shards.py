@@ -86,6 +86,12 @@ class ServerPool(Pool):
         """It is a replica that has not replayed what the map stands on."""
         return self.entry is not None and self.entry.behind
 
+    @property
+    def has_stale(self) -> bool:
+        """A connection that somebody holds, or that is on its way, is in an older epoch."""
+        entry = self.entry
+        return entry is not None and any(each.epoch != entry.epoch for each in self.active)
+
     def set_epoch(self, epoch: int, here: str) -> None:
         """From now on nobody is handed a connection that is not in ``epoch``, on the shard ``here``."""
         if self.entry is None:

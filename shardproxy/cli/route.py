@@ -1,14 +1,14 @@
 """``shardproxy route``: where a statement would go, and why. Nothing is run."""
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from shardproxy.cli.course import Course, tenant_key
 from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, console, fail, write_json
 from shardproxy.cli.schema_source import KnownSchema, ask_designated_shard, from_configuration
-from shardproxy.config import assemble
 from shardproxy.config.load import load
 from shardproxy.config.model import Config
 from shardproxy.errors import ShardproxyError, StatementError
@@ -19,8 +19,7 @@ from shardproxy.routing.router import RoutingContext
 from shardproxy.routing.router import route as find_route
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.planner import Planner
-from shardproxy.sql.statement import Kind, Statement
-from shardproxy.topology.keys import Key, from_text
+from shardproxy.sql.statement import Statement
 from shardproxy.topology.shard_map import ShardMap
 
 NULL = r"\N"
@@ -44,9 +43,6 @@ Offline = Annotated[
     ),
 ]
 
-_BLOCK = {Kind.BEGIN: True, Kind.COMMIT: False, Kind.ROLLBACK: False}
-"""Whether a transaction block is open after a statement."""
-
 
 def route(
     sql: Sql,
@@ -59,16 +55,20 @@ def route(
 ) -> None:
     """Say where a statement goes and why, without running it; exit 1 when it is refused.
 
-    Of several statements each is explained for itself, after the BEGIN that stands before it.
+    Of several statements each is explained after what stands before it: BEGIN, and SET of shardproxy.tenant
+    and shardproxy.read.
     """
     options = load(config)
     known = from_configuration(options) if offline else ask_designated_shard(options)
-    shard_map = assemble.shard_map(options)
+    shard_map = known.shard_map
     text = os.fsencode(sql)  # the bytes that were typed, valid or not
     context = _context(options, shard_map, text, tenant, read)
     try:
         explained = _explain(text, param or [], known, shard_map, context)
     except StatementError as error:
+        if as_json:
+            write_json({"statements": [], "error": _error_json(error)})
+            raise typer.Exit(1) from None
         fail(error, sql=sql)
     if as_json:
         write_json({"statements": [_as_json(statement, found) for statement, found in explained]})
@@ -93,11 +93,7 @@ def _context(
             hint=f"Available values: {', '.join(ReadPolicy)}.",
         )
     policy = read or ReadPolicy(wanted)
-    key: Key | None = None
-    if named is not None:
-        group = shard_map.tables.tenant_group
-        key = from_text(shard_map.tables.groups[group], named)
-    return RoutingContext(key, policy)
+    return RoutingContext(tenant_key(shard_map, named), policy)
 
 
 def _explain(
@@ -111,11 +107,13 @@ def _explain(
     else:
         planned = planner.simple(text, known.search_path)
         values = LiteralValues(planned.literals)
+    if params and len(planned.statements) > 1:
+        raise StatementError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
     explained = []
+    course = Course(shard_map, context)
     for statement in planned.statements:
-        explained.append((statement, _explain_one(statement, values, shard_map, context)))
-        if statement.kind in _BLOCK:
-            context = replace(context, in_transaction=_BLOCK[statement.kind])
+        explained.append((statement, _explain_one(statement, values, shard_map, course.context)))
+        course.follow(statement)
     return explained
 
 
@@ -132,6 +130,15 @@ def _explain_one(
             error.hint = "Give the values of its parameters with --param, in their order."
         outcome = error
     return explain(statement, outcome, shard_map, values)
+
+
+def _error_json(error: StatementError) -> dict[str, Any]:
+    return {
+        "sqlstate": error.sqlstate,
+        "message": error.message,
+        "hint": error.hint,
+        "position": error.position or None,
+    }
 
 
 def _as_json(statement: Statement, found: Explanation) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.config import assemble
 from shardproxy.config.live.check import targets
+from shardproxy.config.live.installation import is_installed, map_in_force
 from shardproxy.config.live.look import connect
 from shardproxy.config.model import Config
 from shardproxy.errors import Unavailable
@@ -13,6 +14,7 @@ from shardproxy.monitor.schema_reader import read_schema
 from shardproxy.routing.route import Role
 from shardproxy.sql.schema import Column, Relation, Schema
 from shardproxy.topology import type_oids
+from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Sharded
 
 _KEY_TYPES = {
@@ -27,25 +29,37 @@ _KEY_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class KnownSchema:
-    """A schema and the search_path that unqualified names are looked up with."""
+    """A schema, the search_path that unqualified names are looked up with, and the map in force."""
 
     schema: Schema
     search_path: tuple[str, ...]
+    shard_map: ShardMap
 
 
 def ask_designated_shard(config: Config) -> KnownSchema:
-    """Read the schema from the designated shard's primary. Raises Unavailable when it cannot be read."""
+    """Read the schema from the designated shard's primary, and the map from the catalog if there is one.
+
+    Raises Unavailable when they cannot be read.
+    """
     return asyncio.run(_ask(config))
 
 
 async def _ask(config: Config) -> KnownSchema:
-    wanted = config.designated_index
-    target = next(each for each in targets(config) if each.shard == wanted and each.role is Role.PRIMARY)
+    primaries = {each.shard: each for each in targets(config) if each.role is Role.PRIMARY}
+    target, catalog = primaries[config.designated_index], primaries[config.catalog_index]
+    shard_map = await map_in_force(catalog)
     try:
         connection = await connect(target, own_search_path=True)
         try:
             path = await connection.fetchval("SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]")
-            return KnownSchema(await read_schema(connection), tuple(path))
+            await connection.execute("SET search_path = pg_catalog")
+            if shard_map is None and await is_installed(connection):
+                raise Unavailable(
+                    f"cannot read the map from the catalog on shard '{catalog.name}' ({catalog.address})",
+                    hint="Start it, or see catalog.shard.",
+                )
+            schema = await read_schema(connection)
+            return KnownSchema(schema, tuple(path), shard_map or assemble.shard_map(config))
         finally:
             connection.terminate()
     except FAULTS as fault:
@@ -68,7 +82,8 @@ def from_configuration(config: Config) -> KnownSchema:
         for name, rule in rules.rules.items()
     }
     schemas = frozenset({"public", *(schema for schema, _ in relations)})
-    return KnownSchema(Schema(relations, {}, frozenset(), schemas), ("public",))
+    known = Schema(relations, {}, frozenset(), schemas)
+    return KnownSchema(known, ("public",), assemble.shard_map(config))
 
 
 def _key_column(config: Config, rule: Sharded) -> Column:

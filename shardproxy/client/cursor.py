@@ -22,6 +22,7 @@ class Cursor:
 
     Outside a transaction it opens one of its own, read only, and ends it with the block. Rows arrive by a
     portal with a row limit (manual, "Extended Query"), so leaving the block early does not read the rest.
+    A transaction is on one shard, so rows of several shards have no cursor (Refused): use ``fetch``.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ from shardproxy.monitor.servers import WatchedServer
 from shardproxy.monitor.shard_health import RotationOptions
 from shardproxy.routing.route import Role
 from shardproxy.secret import Secret
+from shardproxy.session.settings import REQUIRED
 from shardproxy.session.shared import SessionOptions
 from shardproxy.topology import shard_map as topology
 from shardproxy.topology.tables import Local, Reference, Sharded, TableRule, TableRules
@@ -41,6 +42,7 @@ def table_rules(config: Config) -> TableRules:
         rules={parse_relation(name): _rule(table, config) for name, table in config.tables.items()},
         groups={name: FAMILIES[group.type] for name, group in config.groups.items()},
         tenant_group=config.tenant_group_name,
+        trusted=frozenset(map(parse_relation, config.trusted_functions)),
     )
 
 
@@ -100,7 +102,7 @@ def _rule(table: Table, config: Config) -> TableRule:
 
 def shard_specs(config: Config) -> tuple[ShardSpec, ...]:
     """Every shard's servers with the sidecar's logins on them."""
-    settings = {"application_name": config.server.application_name, "client_encoding": "UTF8"}
+    settings = {"application_name": config.server.application_name, "client_encoding": "UTF8", **REQUIRED}
     return tuple(_shard_spec(shard, shard_login(config, shard), settings) for shard in config.shards)
 
 

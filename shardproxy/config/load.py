@@ -110,7 +110,10 @@ class _Validation:
     """
 
     MAX_ROUNDS = 16  # each round takes out at least one level of what is wrong; the model is less deep
-    STAND_INS: ClassVar[dict[str, Any]] = {"database": "?", "shards": [{"name": "?", "primary": "unknown"}]}
+    STAND_INS: ClassVar[dict[str, Any]] = {
+        "database": "?",
+        "shards": [{"name": "unknown", "primary": "unknown"}],
+    }
 
     def __init__(self, root: MapNode, report: Report) -> None:
         self._root = root

@@ -1,4 +1,4 @@
-"""Names of tables and columns in the configuration, read as SQL reads identifiers."""
+"""Names of tables, columns and functions in the configuration, read as SQL reads identifiers."""
 
 import re
 
@@ -21,12 +21,15 @@ def parse_identifier(text: str) -> str:
     return _fold(text)
 
 
-def parse_relation(text: str) -> RelationName:
-    """``table`` or ``schema.table`` as PostgreSQL stores it; default schema: public. Raises BadName."""
+def parse_relation(text: str, what: str = "table") -> RelationName:
+    """``table`` or ``schema.table`` as PostgreSQL stores it; default schema: public. Raises BadName, which
+    speaks of ``what``.
+    """
     match = _QUALIFIED.fullmatch(text)
     if match is None:
         raise BadName(
-            "is not a table name as in SQL (table or schema.table); put special characters in double quotes"
+            f"is not a {what} name as in SQL ({what} or schema.{what}); "
+            "put special characters in double quotes"
         )
     return (_fold(match[1]) if match[1] else "public", _fold(match[2]))
 

@@ -1,15 +1,13 @@
 """``shardproxy demo``: a sharded PostgreSQL behind one port, with one command."""
 
-import asyncio
 import json
 import shutil
-import signal
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Annotated, Any, Self
 
 import typer
@@ -17,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from shardproxy.demo import tour
+from shardproxy.demo import interrupt, tour
 from shardproxy.demo.errors import DemoError
 from shardproxy.demo.install import Install
 from shardproxy.demo.shape import Shape, Wanted
@@ -57,23 +55,27 @@ _WITH_SHARDS = """\
 """
 
 
+def _default(value: object) -> str:
+    return escape(f"[default: {value}]")  # else rich takes it for markup, and shows nothing
+
+
 def demo(
     shards: Annotated[
-        int | None, typer.Option(min=1, max=16, help=f"Number of shards. [default: {_DEFAULT.shards}]")
+        int | None, typer.Option(min=1, max=16, help=f"Number of shards. {_default(_DEFAULT.shards)}")
     ] = None,
     replicas: Annotated[
         int | None,
-        typer.Option(min=0, max=4, help=f"Streaming replicas of each shard. [default: {_DEFAULT.replicas}]"),
+        typer.Option(min=0, max=4, help=f"Streaming replicas of each shard. {_default(_DEFAULT.replicas)}"),
     ] = None,
     tenants: Annotated[
-        int | None, typer.Option(min=1, help=f"Number of tenants. [default: {_DEFAULT.tenants}]")
+        int | None, typer.Option(min=1, help=f"Number of tenants. {_default(_DEFAULT.tenants)}")
     ] = None,
     orders: Annotated[
-        int | None, typer.Option(min=1, help=f"Number of orders. [default: {_DEFAULT.orders}]")
+        int | None, typer.Option(min=1, help=f"Number of orders. {_default(_DEFAULT.orders)}")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Port to serve on. [default: 6432, or any if that is taken]"),
+        typer.Option(min=1, max=65535, help=f"Port to serve on. {_default('6432, or any if that is taken')}"),
     ] = None,
     directory: Annotated[
         Path | None,
@@ -89,17 +91,17 @@ def demo(
     ] = False,
 ) -> None:
     """Start shards with replicas, sample data and a sidecar, and serve until Ctrl-C."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts background jobs without it
-        signal.signal(number, _interrupt)
+    interrupt.catch()
     began = time.monotonic()
     try:
         stage = Stage(Install.find(pg_bin), Wanted(shards, replicas, tenants, orders), directory, port)
-        with Bars() as bars:
-            try:
+        try:
+            with Bars() as bars:
                 stage.set_up(bars)
-            except BaseException:
-                stage.close()
-                raise
+        except BaseException:
+            _say("stopping ...")
+            stage.close()
+            raise
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     seconds = time.monotonic() - began
@@ -178,7 +180,7 @@ def _tour(stage: Stage, *, as_json: bool) -> bool:
             for line in (step.finding.sql, f"on {step.finding.where}: {step.finding.found}"):
                 console.print(f"    {line}", markup=False)
 
-    asyncio.run(tour.take(stage, show))
+    interrupt.run(tour.take(stage, show))
     good = bool(steps) and all(step.good for step in steps)
     if as_json:
         print(
@@ -235,10 +237,6 @@ def _greeting(stage: Stage, seconds: float) -> str:
         second=others[0] if others else first,
         data="" if stage.run.durable else " and throws the data away (--dir DIR keeps it)",
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _console() -> Console:

@@ -98,7 +98,9 @@ class Amount:
         if not 1 <= self.tenants <= most:
             raise ValueError(f"tenants: between 1 and {most}")
         if self.orders < self.tenants:
-            raise ValueError("orders: at least as many as tenants")
+            raise ValueError(
+                f"{self.orders} orders are too few for {self.tenants} tenants, who have at least one each"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,24 +38,46 @@ class PortLease:
                 continue
             if _is_free(port):
                 return cls(port, descriptor)
-            os.close(descriptor)
+            cls(port, descriptor).release()
         raise DemoError(f"port {preferred} on 127.0.0.1 is taken" if only else "no free port on 127.0.0.1")
 
     def release(self) -> None:
-        """Give the port back. Call once."""
+        """Give the port back, and leave no file. Call once."""
+        file = _lock_file(self.port)
+        with suppress(OSError):
+            file.unlink()
+            file.parent.rmdir()  # which others may be using
         os.close(self._descriptor)
 
 
+def _lock_file(port: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"shardproxy-ports-{os.geteuid()}" / str(port)
+
+
 def _lock(port: int) -> int | None:
-    directory = Path(tempfile.gettempdir()) / f"shardproxy-ports-{os.geteuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(directory / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    """A descriptor that holds the port's lock, or None: somebody else has it."""
+    file = _lock_file(port)
+    while True:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # the directory was removed behind the last lease
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_still(file, descriptor):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)  # a file that its holder removed between our open and our lock
+
+
+def _is_still(file: Path, descriptor: int) -> bool:
+    """Whether the open file is the one of that name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(file.stat(), os.fstat(descriptor))
+    return False
 
 
 def _is_free(port: int) -> bool:

@@ -58,6 +58,7 @@ class Kept:
         self.directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            self._refuse_foreign()
             self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DemoError(f"cannot use {directory}: {error.strerror}") from error
@@ -96,17 +97,19 @@ class Kept:
         """Let others use it."""
         os.close(self._lock)
 
+    def _refuse_foreign(self) -> None:
+        names = {each.name for each in self.directory.iterdir()}
+        if names - {_LOCK} and _MANIFEST not in names:
+            raise DemoError(
+                f"{self.directory} is not empty, and keeps no demo", hint="name a new or an empty directory"
+            )
+
     def _read(self) -> Shape | None:
         try:
             noted = json.loads((self.directory / _MANIFEST).read_text())
             complete = noted.pop("complete")
             shape = Shape(**noted)
         except FileNotFoundError:
-            if [each.name for each in self.directory.iterdir() if each.name != _LOCK]:
-                raise DemoError(
-                    f"{self.directory} is not empty, and keeps no demo",
-                    hint="name a new or an empty directory",
-                ) from None
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DemoError(f"{self.directory / _MANIFEST} is damaged: {error}") from error

@@ -1,6 +1,5 @@
 """The whole demo as one thing that is set up and taken down: servers, rows, configuration, sidecar."""
 
-import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Protocol
 
 from shardproxy.config import assemble
 from shardproxy.config.load import load as load_configuration
-from shardproxy.demo import data
+from shardproxy.demo import data, interrupt
 from shardproxy.demo.cluster import (
     APP_PASSWORD,
     APP_USER,
@@ -144,7 +143,7 @@ class Stage:
     def _fill(self, report: Report) -> None:
         report.begin(f"loading {counted(self.amount.orders, 'order')}", self.amount.orders)
         dsns = [shard.primary.dsn(dbname=DATABASE, socket=True) for shard in self.shards]
-        asyncio.run(load(dsns, self.owner, self.amount, report.advance))
+        interrupt.run(load(dsns, self.owner, self.amount, report.advance))
         for shard in self.shards:
             for replica in shard.replicas:
                 replica.wait_for_replay(shard.primary)

@@ -6,9 +6,11 @@ client that reads slowly holds all of them back. One shard's error cancels the r
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.entry import Behind
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.shards import ServerPool, Shards
 from shardproxy.errors import ShardproxyError, Unavailable
@@ -46,9 +48,11 @@ class _Arm:
     unfinished row.
     """
 
-    def __init__(self, run: "FanOutRun", pool: ServerPool) -> None:
+    def __init__(self, run: "FanOutRun", choose: Callable[[], ServerPool]) -> None:
+        """``choose``: which of the shard's servers answers."""
         self.run = run
-        self.pool = pool
+        self.choose = choose
+        self.pool = choose()
         self.connection: ServerConnection | None = None
         self.held: list[bytes] = []
 
@@ -90,7 +94,8 @@ class FanOutRun:
         self._settings = settings
         self._output = output
         self._arms = [
-            _Arm(self, shards[shard].pool_for(route.role, fallback=fallback)) for shard in route.shards
+            _Arm(self, partial(shards[shard].pool_for, route.role, fallback=fallback))
+            for shard in route.shards
         ]
         self._loop = asyncio.get_running_loop()
         self._started = 0.0
@@ -152,16 +157,22 @@ class FanOutRun:
             raise self.error
 
     async def _connect(self, arm: _Arm) -> None:
-        self._waiting = arm.pool.request()
-        try:
-            connection = arm.connection = await arm.pool.claim(self._waiting)
-        finally:
-            self._waiting = None
+        connection = arm.connection = await self._claim(arm)
         if connection.settings is not self._settings:
             connection.settings = None
             await command(connection, self._settings.script())
             connection.settings = self._settings
         connection.sink = arm
+
+    async def _claim(self, arm: _Arm) -> ServerConnection:
+        while True:
+            self._waiting = arm.pool.request()
+            try:
+                return await arm.pool.claim(self._waiting)
+            except Behind:  # another server of the shard is not
+                arm.pool = arm.choose()
+            finally:
+                self._waiting = None
 
     def _send(self, arm: _Arm, messages: Preparer, owed: tuple[int, ...]) -> None:
         connection = arm.connection

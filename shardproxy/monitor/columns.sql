@@ -6,7 +6,8 @@ SELECT c.oid::pg_catalog.int8 AS relation,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
        a.attnotnull AS not_null,
        COALESCE(co.collisdeterministic, true) AS deterministic,
-       a.atthasdef OR a.attidentity <> '' AS has_default
+       a.atthasdef OR a.attidentity <> '' AS has_default,
+       a.attgenerated <> '' AS generated
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid

@@ -9,11 +9,8 @@ SELECT c.oid::pg_catalog.int8 AS oid,
            SELECT FROM pg_catalog.pg_policy AS y
            JOIN pg_catalog.pg_depend AS d
                 ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = y.oid
-           LEFT JOIN pg_catalog.pg_proc AS f
-                ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.oid = d.refobjid
            WHERE y.polrelid = c.oid
-             AND (f.provolatile <> 'i'
-                  OR (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid))
+             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid
        ) AS policies_read,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition,
        EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r

@@ -1,11 +1,11 @@
 """Where two shards' schemas differ, by name: what is planned with one shard's schema must hold on all."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shardproxy.monitor.schema_reader import FIRST_USER_OID
 from shardproxy.sql.schema import Column, Function, Relation, Schema
 from shardproxy.topology.tables import Local, RelationName, TableRules
+from shardproxy.topology.type_oids import FIRST_USER_OID
 
 KINDS: Mapping[str, str] = {
     "r": "a table",
@@ -125,8 +125,37 @@ def _relation(first: Relation, other: Relation, pair: _Pair) -> Iterator[str]:
     ):
         if mine != theirs:
             yield pair.missing(f"{label}: {what}", from_first=theirs)
+    for what, named in (("trigger", _triggers), ("foreign key", _foreign_keys), ("use of functions", _calls)):
+        yield from _alike(f"{label}: {what}", named(first), named(other), pair)
     if first.definition != other.definition:
         yield f"{label}: {pair.first} and {pair.other} define the view differently"
+
+
+def _triggers(relation: Relation) -> dict[str, object]:
+    return {trigger.name: trigger for trigger in relation.triggers}
+
+
+def _foreign_keys(relation: Relation) -> dict[str, object]:
+    # Without its name: that of a partition's is made up by each server.
+    return {
+        f"({', '.join(key.columns)}) to {_label(key.target)}": replace(key, name="")
+        for key in relation.foreign_keys
+    }
+
+
+def _calls(relation: Relation) -> dict[str, object]:
+    return {f"{'.'.join(call.function)} by {call.what}": call for call in relation.calls}
+
+
+def _alike(
+    subject: str, first: Mapping[str, object], other: Mapping[str, object], pair: _Pair
+) -> Iterator[str]:
+    """What one of two shards lacks, or has otherwise, of things that have names."""
+    for name in sorted(first.keys() | other.keys()):
+        if name not in first or name not in other:
+            yield pair.missing(f"{subject} {name}", from_first=name not in first)
+        elif first[name] != other[name]:
+            yield f"{subject} {name}: {pair.first} and {pair.other} define it differently"
 
 
 def _columns(label: str, first: tuple[Column, ...], other: tuple[Column, ...], pair: _Pair) -> Iterator[str]:
@@ -149,7 +178,7 @@ def _column(column: Column) -> str:
         column.type_name
         + ("" if column.deterministic else " with a nondeterministic collation")
         + (" NOT NULL" if column.not_null else "")
-        + (" with a default" if column.has_default else "")
+        + (" generated" if column.generated else " with a default" if column.has_default else "")
     )
 
 
@@ -165,6 +194,8 @@ def _functions(
                 yield pair.missing(subject, from_first=not ours)
         elif _variants(ours) != _variants(others):
             yield pair.differs(subject, _variants(ours), _variants(others))
+        elif _sources(ours) != _sources(others):
+            yield f"{subject}: {pair.first} and {pair.other} define it differently"
 
 
 def _by_schema(functions: Mapping[str, tuple[Function, ...]]) -> dict[RelationName, tuple[Function, ...]]:
@@ -191,9 +222,18 @@ def _variants(overloads: tuple[Function, ...]) -> str:
     )
 
 
+def _sources(overloads: tuple[Function, ...]) -> list[tuple[int, bool, str]]:
+    return sorted((each.argument_count, each.reads, each.body or "") for each in overloads)
+
+
 def _bare_names(first: Schema, other: Schema, pair: _Pair) -> Iterator[str]:
     for name in sorted(first.user_operators ^ other.user_operators):
         yield pair.missing(f"operator {name}", from_first=name in other.user_operators)
+    for name in sorted(first.reading_types.keys() ^ other.reading_types.keys()):
+        yield pair.missing(f"functions behind the type {name}", from_first=name in other.reading_types)
+    for cast in sorted({*first.reading_casts} ^ {*other.reading_casts}, key=str):
+        subject = f"cast from {cast.source} to {cast.target} by {'.'.join(cast.function)}"
+        yield pair.missing(subject, from_first=cast in other.reading_casts)
     for type_name in sorted(first.enum_types.keys() ^ other.enum_types.keys()):
         yield pair.missing(f"enum type {_label(type_name)}", from_first=type_name in other.enum_types)
 

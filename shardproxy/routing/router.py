@@ -107,15 +107,20 @@ def _concerned_shards(
 ) -> tuple[set[int], str]:
     """Every shard that has rows the statement may touch, and why; a key set of NULLs has none."""
     shards: set[int] = set()
+    named: set[tuple[str, Key]] = set()
     reason = BY_KEY
     for key_set in statement.key_sets:
         for key in bound_keys(key_set, values):
             if key is None:
-                _check_no_insert(statement)
+                _check_no_insert(statement, key_set)
                 continue
+            named.add((key_set.group, key))
             if context.tenant is not None:
                 _check_tenant(key_set, key, context.tenant, shard_map)
             shards.add(shard_map.owner(key_set.group, key_set.family, key))
+    for key_set in statement.key_sets:
+        if key_set.kept:
+            _check_kept(key_set, named)
     if statement.reach is Reach.LOCAL:
         shards.add(shard_map.index[statement.local_shard or ""])
         reason = BY_TABLE
@@ -164,8 +169,17 @@ def _check_tenant(key_set: KeySet, key: Key, tenant: Key, shard_map: ShardMap) -
         )
 
 
-def _check_no_insert(statement: Statement) -> None:
-    if statement.tag in ("INSERT", "MERGE", "COPY"):
+def _check_kept(key_set: KeySet, named: set[tuple[str, Key]]) -> None:
+    """Refuse an UPDATE that sets a key to another than the one that it finds its rows by."""
+    if sum(group == key_set.group for group, _ in named) > 1:
+        raise Refused(
+            "changing the sharding key of a row",
+            hint="Delete the row and insert it under its new key.",
+        )
+
+
+def _check_no_insert(statement: Statement, key_set: KeySet) -> None:
+    if key_set.kept or statement.tag in ("INSERT", "MERGE", "COPY"):
         raise Refused(
             "a row without a sharding key (it is NULL)",
             hint="Name the sharding key's column and give it a value.",

@@ -10,7 +10,7 @@ from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.session.link import Link
 from shardproxy.session.names import may_move
-from shardproxy.session.settings import ServerSettings, Settings, resolved, set_statement
+from shardproxy.session.settings import REQUIRED, ServerSettings, Settings, resolved, set_statement
 from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, SettingChange, Statement
 from shardproxy.wire.server_messages import READY_IDLE, parameter_status
@@ -22,9 +22,6 @@ Effect = Callable[[], object]
 UTF8_NAMES = frozenset({"utf8", "utf-8", "unicode"})
 OFF = frozenset({"off", "of", "false", "fals", "fal", "fa", "f", "no", "n", "0"})
 """What PostgreSQL's boolean parameters take for off; anything else that it accepts is on."""
-
-REQUIRED = {"standard_conforming_strings": True, "array_nulls": True, "transform_null_equals": False}
-"""Settings under which statements and keys would be read otherwise than we read them."""
 
 
 def settings_of(statement: Statement, values: Values) -> list[SettingChange]:
@@ -104,7 +101,7 @@ def check_setting(change: SettingChange) -> None:
     if change.name == "client_encoding" and change.value is not None and value not in UTF8_NAMES:
         raise Refused(f"client_encoding {change.value}", hint="Use client_encoding = 'UTF8'.")
     required = REQUIRED.get(change.name)
-    if required is not None and change.value is not None and (value in OFF) == required:
+    if required is not None and change.value is not None and (value in OFF) == (required == "on"):
         raise Refused(f"{change.name} = {change.value}", hint="Statements are read as with its default.")
     if change.name == "session_authorization":
         raise Refused("SET SESSION AUTHORIZATION", hint="Connect as that user.")

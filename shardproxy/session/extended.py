@@ -7,6 +7,7 @@ Sync is skipped, here as on the server.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
@@ -14,13 +15,14 @@ from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import BindValues
 from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local, names
+from shardproxy.session import effects, local, moving, names
 from shardproxy.session.link import FAILING_MESSAGE
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind, Statement
+from shardproxy.topology.type_oids import FIRST_USER_OID
 from shardproxy.wire import client_messages, server_messages
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
 from shardproxy.wire.client_messages import Bind
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 PARSE_MESSAGE = 0x50
 BIND_MESSAGE = 0x42
 SYNC_KIND = 0x53
+_OWNERS = count()
 EXPLAIN_ROW = local.Answer("EXPLAIN", EXPLAIN_COLUMNS).description()
 
 
@@ -52,6 +55,7 @@ class Extended:
         self.out: list[bytes] = []
         self._sync_sent = True
         self._fresh = True
+        self._owner = b"%d/" % next(_OWNERS)
         self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
             0x42: self._bind,
             0x44: self._describe,
@@ -139,7 +143,7 @@ class Extended:
         name, text, oids = client_messages.parse_parse(body)
         if not name:
             self.statements.pop(name, None)
-        prepared = Prepared(text, oids)
+        prepared = Prepared(text, oids, self._owner + name, session.settings.server.folded)
         statement = self._plan(prepared)
         session.check_allowed(statement)
         self._check_names(statement)
@@ -163,6 +167,12 @@ class Extended:
                     "cannot insert multiple commands into a prepared statement", sqlstate="42601"
                 )
             prepared.take(planned.statements[0], planner, search_path)
+        if planner.checking_type is not None and max(prepared.oids, default=0) >= FIRST_USER_OID:
+            raise Refused(
+                f"a parameter that may be of the type {planner.checking_type}, whose checks may read tables",
+                hint="Leave the types of parameters to the server, or declare the functions of its checks "
+                "under trusted_functions.",
+            )
         return prepared.statement
 
     def _check_names(self, statement: Statement) -> None:
@@ -178,11 +188,12 @@ class Extended:
             else:
                 role = session.settings.server.value("role")
                 key: DescriptionKey = (prepared.text, prepared.oids, session.search_path, role)
-                found = session.shared.descriptions.get(key)
+                private = prepared.statement.private
+                found = None if private else session.shared.descriptions.get(key)
                 if found is None:
-                    learned = await self._ask(prepared)
-                    found = _description(learned)
-                    session.shared.descriptions.put(key, found)
+                    found = _description(await self._ask(prepared))
+                    if not private:
+                        session.shared.descriptions.put(key, found)
                 prepared.description = found
         return prepared.description
 
@@ -201,13 +212,15 @@ class Extended:
         session = self.session
         link = session.link
         name, text, oids = prepared.name, prepared.text, prepared.oids
-        if link.connection is not None and (link.in_group or session.on_server):
+        if link.connection is not None and link.in_group:
             return await self._ask_in_group(link.connection, prepared)
         connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
+        prepared.renew(connection, name)
         try:
             return await learn(connection, name, text, oids)
         finally:
-            link.give_back()
+            if not session.on_server:
+                link.give_back()
 
     async def _ask_in_group(self, connection: ServerConnection, prepared: Prepared) -> Learn:
         """Ask inside the client's own transaction: Parse, Describe and Flush among its messages."""
@@ -215,7 +228,7 @@ class Extended:
         self._enter_group(connection)
         done = session.loop.create_future()
         learned = Learn(lambda: None if done.done() else done.set_result(None))
-        self.out.append(connection.prepare(prepared.name, prepared.text, prepared.oids))
+        self.out.append(prepared.prepare(connection, prepared.name, prepared.text))
         connection.stream.promise(learned)
         self.out.append(client_messages.describe(b"S", prepared.name) + client_messages.FLUSH)
         self._send()
@@ -243,7 +256,9 @@ class Extended:
         if count is not None and count != len(bind.values):
             raise _wrong_count(bind, count)
         session.check_allowed(statement)
-        if bind.portal and bind.portal in self.portals:
+        if not bind.portal:
+            self.portals.pop(b"", None)
+        elif bind.portal in self.portals:
             raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared)
         portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
@@ -288,7 +303,7 @@ class Extended:
         if rewritten:
             connection.stream.prefix = -1
         self._open_block(connection)
-        self.out.append(connection.prepare(name, text, prepared.oids))
+        self.out.append(prepared.prepare(connection, name, text))
         connection.stream.promise(BIND)
         self.out.append(client_messages.rename_statement(body, name))
 
@@ -302,8 +317,7 @@ class Extended:
 
     def _open_block(self, connection: ServerConnection) -> None:
         """The statements that open the block, ahead of the first one for a shard."""
-        opening, self.session.transaction.opening = self.session.transaction.opening, []
-        self._run_unseen(connection, opening)
+        self._run_unseen(connection, self.session.transaction.take_opening())
 
     def _run_unseen(self, connection: ServerConnection, sqls: Sequence[str]) -> None:
         """Statements of ours among the client's."""
@@ -386,10 +400,15 @@ class Extended:
             self.out.append(client_messages.message(b"E", body))
             if portal is None:
                 session.effects.append(None)
+                session.transaction.script = None
                 return
-            statement = portal.prepared.statement
+            prepared = portal.prepared
+            statement = prepared.statement
             effects.expect(session, statement, portal.values)
-            self._run_unseen(connection, effects.restoring(session, statement))
+            closing = effects.restoring(session, statement)
+            if session.transaction.script is not None:
+                moving.follow(session, statement, portal.values, prepared.text, closing)
+            self._run_unseen(connection, closing)
             if statement.kind is Kind.COPY_IN:
                 await self._copy_begins()
 
@@ -480,6 +499,11 @@ class Extended:
             self.portals.clear()
         session.client.write(ready_for_query(session.status))
         return True
+
+    @property
+    def has_server_portals(self) -> bool:
+        """A portal that the client may still use is open on a server."""
+        return any(not portal.local and portal.fan_out is None for portal in self.portals.values())
 
     # --- forgetting -----------------------------------------------------------------------------------------
 

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.entry import Behind
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, ShardproxyError, Unavailable
 from shardproxy.routing.route import Anywhere, OneShard, Role
-from shardproxy.session.settings import ServerSettings
+from shardproxy.session import moving
+from shardproxy.session.script import script
+from shardproxy.session.settings import SET_BY_QUERY, ServerSettings
 from shardproxy.session.transaction import Block
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import QUERY, SKIP_TAG, SYNC, FailWith
@@ -66,15 +69,17 @@ class Link:
     async def take(self, route: OneShard | Anywhere) -> ServerConnection:
         """The connection for ``route``, with the session's settings; the held one if it fits.
 
-        Raises Refused where the session is bound to another shard, Unavailable when there is no connection
-        to be had.
+        A block moves to the route's shard if it may. Raises Refused where the session is bound to another
+        shard, Unavailable when there is no connection to be had.
         """
         self.session.raise_loss()
         if self.connection is not None:
-            if isinstance(route, OneShard) and route.shard != self.shard:
+            if not isinstance(route, OneShard) or route.shard == self.shard:
+                self.anywhere = self.anywhere and not isinstance(route, OneShard)
+                return self.connection
+            if not await moving.leave(self.session):
                 raise self._elsewhere(route)
-            self.anywhere = self.anywhere and not isinstance(route, OneShard)
-            return self.connection
+            self.session.raise_loss()
         self.anywhere = not isinstance(route, OneShard)
         if isinstance(route, OneShard):
             connection = await self._take_from(route.shard, route.role)
@@ -99,11 +104,7 @@ class Link:
         raise failure
 
     async def _take_from(self, shard: int, role: Role) -> ServerConnection:
-        shared = self.session.shared
-        pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback)
-        connection = pool.try_acquire()
-        if connection is None:
-            connection = await self._wait(pool)
+        connection, pool = await self._acquire(shard, role)
         self.connection, self.pool, self.shard = connection, pool, shard
         connection.sink = self
         wanted = self.session.settings_at_rest
@@ -112,6 +113,18 @@ class Link:
         if self.session.slow:
             connection.pause_reading()
         return connection
+
+    async def _acquire(self, shard: int, role: Role) -> tuple[ServerConnection, ServerPool]:
+        shared = self.session.shared
+        while True:
+            pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback)
+            connection = pool.try_acquire()
+            if connection is not None:
+                return connection, pool
+            try:
+                return await self._wait(pool), pool
+            except Behind:  # another server of the shard is not
+                continue
 
     async def _wait(self, pool: ServerPool) -> ServerConnection:
         self.waiting = pool.request()
@@ -134,8 +147,8 @@ class Link:
         names = self.session.shared.shard_map.shards
         here, there = names[self.shard], names[route.shard]
         begin = (
-            "Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: "
-            f"so far any shard would have done, and {here} was taken."
+            "Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: any shard "
+            f"would have done so far, but what ran on {here} cannot be taken back unnoticed."
         )
         if self.pinned is not None:
             return Refused(
@@ -159,15 +172,18 @@ class Link:
 
     async def open_block(self) -> None:
         """Open the block ahead of its first statement where it has settings of its own, so that the server
-        reports when they go.
+        reports when they go, or where opening it brings rows, which the client must not see.
         """
         connection, transaction = self.connection, self.session.transaction
         if (
             connection is not None
             and transaction.block is Block.BEGUN
-            and transaction.before.server is not self.session.settings.server
+            and (
+                transaction.before.server is not self.session.settings.server
+                or any(sql.startswith(SET_BY_QUERY) for sql in transaction.opening)
+            )
         ):
-            await command(connection, ";".join(transaction.opening).encode())
+            await command(connection, script(transaction.take_opening()).encode())
             transaction.opened(failed=False)
 
     # --- sending --------------------------------------------------------------------------------------------
@@ -188,7 +204,7 @@ class Link:
         """
         connection = self.connection
         assert connection is not None
-        head = "".join(sql + ";" for sql in opening)
+        head = script(opening)
         if closing:
             text += "".join("\n;" + sql for sql in closing).encode()
             connection.stream.tags = len(self.session.effects)

@@ -116,7 +116,7 @@ def _warning(sqlstate: str, message: str) -> bytes:
 def _begin(session: "Session", statement: Statement, sql: str) -> Answer:
     if session.transaction.block is not Block.NONE:
         return Answer(statement.tag, notice=_warning("25001", "there is already a transaction in progress"))
-    session.transaction.begin(sql, session.settings)
+    session.transaction.begin(sql, settings=session.settings)
     return Answer(statement.tag)
 
 
@@ -124,24 +124,18 @@ def _end(session: "Session", statement: Statement, sql: str) -> Answer:
     transaction = session.transaction
     commits = statement.kind is Kind.COMMIT and transaction.block is not Block.BROKEN
     tag = "COMMIT" if commits else "ROLLBACK"
-    chain = _chains(sql)
     if transaction.block is Block.NONE:
-        if chain:
+        if statement.chain:
             raise ShardproxyError(
                 f"{statement.tag} AND CHAIN can only be used in transaction blocks", sqlstate="25P01"
             )
         return Answer(statement.tag, notice=_warning("25P01", "there is no transaction in progress"))
-    opening = transaction.opening[:1]
+    characteristics = transaction.characteristics
     before = session.settings.server
     session.settings = transaction.end(committed=commits)
-    if chain:
-        transaction.begin(opening[0] if opening else "BEGIN", session.settings)
+    if statement.chain:
+        transaction.begin(*characteristics, settings=session.settings)
     return Answer(tag, after=effects.told(session, before))
-
-
-def _chains(sql: str) -> bool:
-    words = sql.upper().replace(";", " ").split()
-    return "CHAIN" in words and "NO" not in words
 
 
 def _savepoint(session: "Session", statement: Statement, sql: str) -> Answer:
@@ -197,6 +191,8 @@ async def set_in_unopened_block(session: "Session", statement: Statement, sql: s
     if change is not None:
         effects.change_setting(session, change, reported)
     session.transaction.opening += sqls
+    if statement.kind is Kind.SET_TRANSACTION:
+        session.transaction.characteristics += sqls
     return Answer(statement.tag, after=effects.told(session, before))
 
 

@@ -22,10 +22,15 @@ ROUTED: Final = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
 
 
 @lru_cache(maxsize=256)
-def expanded(search_path: str | tuple[str, ...], user: str) -> tuple[str, ...]:
-    """The schemas that a search_path names for ``user``, for whom ``"$user"`` stands."""
+def expanded(
+    search_path: str | tuple[str, ...], user: str, hidden: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """The schemas that a search_path names for ``user``, for whom ``"$user"`` stands, without those that are
+    ``hidden`` from it.
+    """
     names = parse_search_path(search_path) if isinstance(search_path, str) else search_path
-    return tuple(user if name == "$user" else name for name in names)
+    named = (user if name == "$user" else name for name in names)
+    return tuple(name for name in named if name not in hidden)
 
 
 def may_move(session: "Session", statement: Statement) -> bool:

@@ -1,7 +1,9 @@
 """Prepared statements: a client's names, the texts behind them, and what servers said of those texts.
 
 A client's name means a text and parameter types. On servers the same text and types have one name of ours,
-derived from them, whichever client prepared it; so a server connection holds each statement once.
+derived from them and the search_path, whichever client prepared it; so a server connection holds each
+statement once. What means something else to each session (a temporary table, a cursor) has a name of its own
+and is described anew.
 """
 
 from collections import OrderedDict
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from shardproxy.backend.connection import ServerConnection
 from shardproxy.routing.parameters import NoValues, Values
 from shardproxy.routing.route import FanOut
 from shardproxy.sql.planner import Planner
@@ -33,24 +36,34 @@ class Description:
 class Prepared:
     """One prepared statement of one client.
 
-    ``text`` is what the client wrote, ``oids`` the parameter types it gave. ``statement`` is its plan by
-    ``planner`` under ``search_path``. ``description`` is None until a server was asked.
+    ``text`` is what the client wrote, ``oids`` the parameter types it gave, ``owner`` the session and its
+    name for it, ``folded`` that of the settings it was prepared under. ``statement`` is its plan by
+    ``planner`` under ``search_path``, ``name`` what servers call it. ``description`` is None until a server
+    was asked. ``is_new``: what a server has under its name is an earlier statement of the session's.
     """
 
-    __slots__ = ("description", "name", "oids", "planner", "search_path", "statement", "text")
+    __slots__ = (
+        *("description", "folded", "is_new", "name", "oids", "owner", "planner", "search_path"),
+        *("statement", "text"),
+    )
 
-    def __init__(self, text: bytes, oids: tuple[int, ...]) -> None:
+    def __init__(self, text: bytes, oids: tuple[int, ...], owner: bytes, folded: str = "") -> None:
         self.text = text
+        self.owner = owner
+        self.is_new = False
         self.oids = oids
+        self.folded = folded
         self.statement = NOT_PLANNED
         self.planner: Planner | None = None
         self.search_path: tuple[str, ...] = ()
-        self.name = server_name(text, oids)
+        self.name = b""
         self.description: Description | None = None
 
     def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
         """A plan in place of the one before, with which the server's description goes."""
+        self.is_new |= statement.private and not self.statement.private
         self.statement, self.planner, self.search_path = statement, planner, search_path
+        self.name = self.name_of(self.text)
         self.description = None
 
     @property
@@ -76,7 +89,19 @@ class Prepared:
 
     def name_of(self, text: bytes) -> bytes:
         """The name on servers of ``text``, which was made of this statement's."""
-        return server_name(text, self.oids)
+        owner = self.owner if self.statement.private else b""
+        return server_name(text, self.oids, self.search_path, owner, self.folded)
+
+    def prepare(self, connection: ServerConnection, name: bytes, text: bytes) -> bytes:
+        """The messages that prepare ``text``, as :meth:`ServerConnection.prepare` has them."""
+        self.renew(connection, name)
+        return connection.prepare(name, text, self.oids)
+
+    def renew(self, connection: ServerConnection, name: bytes) -> None:
+        """Have it prepared anew where a server has an earlier statement under its name."""
+        if self.is_new:
+            self.is_new = False
+            connection.expire(name)
 
     @property
     def value_oids(self) -> tuple[int, ...]:
@@ -84,9 +109,13 @@ class Prepared:
         return self.oids if self.description is None else self.description.oids
 
 
-def server_name(text: bytes, oids: tuple[int, ...]) -> bytes:
-    """The name of a statement on servers."""
-    digest = blake2b(text, digest_size=12, key=repr(oids).encode()[:64] if oids else b"")
+def server_name(
+    text: bytes, oids: tuple[int, ...], search_path: tuple[str, ...], owner: bytes, folded: str = ""
+) -> bytes:
+    """The name of a statement on servers: another for each text, types, path, and settings that its plan
+    keeps; ``owner``: of one that nobody else may use.
+    """
+    digest = blake2b(b"%a\0%b\0%b" % ((oids, search_path, folded), owner, text), digest_size=12)
     return b"sp_" + digest.hexdigest().encode()
 
 

@@ -11,6 +11,7 @@ from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, OneShard, Role, Route
 from shardproxy.routing.router import RoutingContext, route
 from shardproxy.session.local import Answer, changed_own
+from shardproxy.session.script import script
 from shardproxy.session.settings import quote_literal
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind, Reach, SettingChange, Statement
@@ -75,6 +76,11 @@ class Request:
         context = RoutingContext(tenant, settings.read, primary or session.in_block)
         if statement.notifies:
             self._check_notifies_on(session.link.shard if session.link.held else None, statement)
+        if statement.reveals is not None and settings.tenant is not None and session.shared.options.isolate:
+            raise Refused(
+                f"{statement.reveals} in a session with a tenant: it shows values of other tenants",
+                hint="RESET shardproxy.tenant first.",
+            )
         if statement.kind is Kind.COPY_IN and statement.unbound and not self.isolates([statement]):
             raise Refused(
                 "COPY FROM into a sharded table, whose rows may belong to several shards",
@@ -126,10 +132,10 @@ class Request:
     def server_text(self, statements: Sequence[Statement]) -> tuple[bytes, bool]:
         """What is sent for ``statements``, which follow one another, and whether it was rewritten."""
         if self.isolates(statements):
-            return ";".join([self._isolated(statement) for statement in statements]).encode(), True
+            return script([self._isolated(statement) for statement in statements]).encode(), True
         if len(statements) == self.count:
             return self.text, False
-        return b";".join([self.sql(statement).encode() for statement in statements]), True
+        return script([self.sql(statement) for statement in statements]).encode(), True
 
     def _isolated(self, statement: Statement) -> str:
         shared = self.session.shared

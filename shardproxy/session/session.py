@@ -20,11 +20,12 @@ from shardproxy.backend.connection import is_stale
 from shardproxy.backend.request import command
 from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
 from shardproxy.routing.route import Anywhere, Role
-from shardproxy.session import effects
+from shardproxy.session import effects, renewal
 from shardproxy.session.eager import start
 from shardproxy.session.extended import Extended
 from shardproxy.session.link import Link
 from shardproxy.session.names import expanded
+from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
@@ -164,6 +165,11 @@ class Session:
         if task is not None:
             task.add_done_callback(self._worked)
 
+    def renew(self) -> None:
+        """Take a connection that is kept along into a new epoch; called now and then while one is stale."""
+        if renewal.is_due(self):
+            self._work(renewal.renew(self))
+
     async def _run(self, request: "Coroutine[Any, Any, bool]") -> None:
         try:
             answered = await request
@@ -217,9 +223,12 @@ class Session:
     @property
     def search_path(self) -> tuple[str, ...]:
         """The schemas in which names are looked up."""
-        value, role = self.settings.server.value("search_path"), self.settings.server.value("role")
-        user = self.shared.server_user if role in (None, "none") else role
-        return expanded(self.shared.search_path if value is None else value, user or "")
+        server, shared = self.settings.server, self.shared
+        value, role = server.value("search_path"), server.value("role")
+        path = shared.search_path if value is None else value
+        if role in (None, "none"):
+            return expanded(path, shared.server_user, shared.planner.schema.hidden)
+        return expanded(path, role or "")
 
     @property
     def in_block(self) -> bool:
@@ -239,7 +248,7 @@ class Session:
         """
         connection = await self.link.take(Anywhere(Role.PRIMARY, "to check a setting"))
         try:
-            await command(connection, ";".join([*self.transaction.opening, *sqls]).encode())
+            await command(connection, script([*self.transaction.opening, *sqls]).encode())
             return dict(connection.parameters)
         finally:
             if not connection.closed:
@@ -310,6 +319,8 @@ class Session:
             self.link.give_back()
         else:
             self.transaction.opened(failed=status == READY_FAILED)
+            if failed:
+                self.transaction.script = None
 
     def _note_error(self, body: bytes) -> None:
         connection = self.link.connection

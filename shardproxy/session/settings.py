@@ -8,17 +8,25 @@ session's, in one round trip, and only when they differ. Equal settings are one 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 from weakref import WeakValueDictionary
 
 from shardproxy.errors import ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
+from shardproxy.session.script import script
 from shardproxy.sql.statement import SettingChange
 from shardproxy.topology.keys import Key, KeyFamily
 
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
+
+FOLDED: Final = ("bytea_output", "extra_float_digits")
+"""Settings of functions that are declared immutable all the same: planning evaluates them, and a prepared
+statement keeps the result.
+"""
+REQUIRED: Final = {"standard_conforming_strings": "on", "array_nulls": "on", "transform_null_equals": "off"}
+"""Settings under which servers read statements and keys as we do, whatever their configuration says."""
 
 _Change = tuple[str, tuple[str, str]]
 _Changes = frozenset[_Change] | tuple[_Change, ...]
@@ -28,14 +36,16 @@ class ServerSettings:
     """Parameters that differ from a fresh connection's: lower-case name → (the SET that makes it so, its
     value).
 
-    Values are interned: make them only by :meth:`of`, :meth:`changed` and :meth:`without`.
+    Values are interned: make them only by :meth:`of`, :meth:`changed` and :meth:`without`. ``folded`` tells
+    those apart under which a plan may hold other constants, see :data:`FOLDED`.
     """
 
-    __slots__ = ("__weakref__", "changes")
+    __slots__ = ("__weakref__", "changes", "folded")
     _interned: ClassVar[WeakValueDictionary[_Changes, "ServerSettings"]] = WeakValueDictionary()
 
     def __init__(self, changes: Mapping[str, tuple[str, str]]) -> None:
         self.changes = changes
+        self.folded = "".join([f" {name} {changes[name][1]}" for name in FOLDED if name in changes])
 
     @classmethod
     def of(cls, changes: Mapping[str, tuple[str, str]]) -> "ServerSettings":
@@ -71,10 +81,14 @@ class ServerSettings:
         """The statements that bring any connection to these settings; each was accepted by a server
         before.
         """
-        return b"".join([b"RESET ALL;RESET ROLE", *(b";" + sql.encode() for sql, _ in self.changes.values())])
+        return script(["RESET ALL", "RESET ROLE", *(sql for sql, _ in self.changes.values())]).encode()
 
 
 NO_SETTINGS = ServerSettings.of({})
+
+
+SET_BY_QUERY: Final = "SELECT pg_catalog.set_config("
+"""How a statement begins that sets, and returns a row."""
 
 
 def set_statement(name: str, value: str, *, local: bool = False) -> str:
@@ -82,7 +96,7 @@ def set_statement(name: str, value: str, *, local: bool = False) -> str:
     if not SETTING_NAME.fullmatch(name):
         raise ShardproxyError(f'invalid configuration parameter name "{name}"', sqlstate="42602")
     if name == "search_path":  # a list: set_config reads it as one, SET with one literal would not
-        return f"SELECT pg_catalog.set_config('search_path', {quote_literal(value)}, {str(local).lower()})"
+        return f"{SET_BY_QUERY}'search_path', {quote_literal(value)}, {str(local).lower()})"
     return f"SET {'LOCAL ' if local else ''}{name} = {quote_literal(value)}"
 
 

@@ -11,7 +11,7 @@ from shardproxy.errors import Refused
 from shardproxy.execute.fan_out import FanOutRun
 from shardproxy.routing.parameters import LiteralValues
 from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route
-from shardproxy.session import effects, local, names
+from shardproxy.session import effects, local, moving, names
 from shardproxy.session.request import Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, Statement
@@ -92,8 +92,24 @@ class Simple:
                     f"{statement.tag} before other statements, where the session began with settings",
                     hint="Send it last, or as a query of its own.",
                 )
-        opening, session.transaction.opening = session.transaction.opening, []
+        opening = session.transaction.take_opening()
+        if session.transaction.script is not None or len(statements) > 1:
+            self._follow(request, statements)
         session.link.send_query(text, opening, flags, rewritten=rewritten, closing=closing)
+
+    def _follow(self, request: Request, statements: Sequence[Statement]) -> None:
+        """Note what the statements, about to be sent, mean for a move of their block."""
+        session = self.session
+        transaction = session.transaction
+        begins = statements[0].kind is Kind.BEGIN and transaction.block is Block.NONE
+        if begins and not session.link.in_group:
+            transaction.script = [request.sql(statements[0])]
+            statements = statements[1:]
+        for statement in statements:
+            if transaction.script is None:
+                return
+            closing = effects.restoring(session, statement)
+            moving.follow(session, statement, request.values, request.text, closing)
 
     async def _fan_out(self, request: Request, statement: Statement, route: FanOut) -> None:
         session = self.session

@@ -33,14 +33,18 @@ class Savepoint:
 class Transaction:
     """The transaction of one session: a block, or a request outside of one, which is a transaction too.
 
-    ``opening`` holds the statements to send ahead of the first one for a shard. ``before`` are the
-    settings at its begin, ``committed`` those that COMMIT makes last (SET LOCAL is not in them).
-    ``failed``: a server's block has failed.
+    ``opening`` holds the statements to send ahead of the first one for a shard, ``characteristics`` those of
+    them that say what AND CHAIN begins anew. ``script`` holds those that would open the block as it is on
+    another shard; None: it is on none, or stays on its own. ``before`` are the settings at its begin,
+    ``committed`` those that COMMIT makes last (SET LOCAL is not in them). ``failed``: a server's block has
+    failed.
     """
 
     def __init__(self) -> None:
         self.block = Block.NONE
         self.opening: list[str] = []
+        self.script: list[str] | None = None
+        self.characteristics: list[str] = []
         self.savepoints: list[Savepoint] = []
         self.before = Settings()
         self.committed = Settings()
@@ -52,10 +56,11 @@ class Transaction:
         if self.savepoints:
             self.savepoints = []
 
-    def begin(self, sql: str, settings: Settings) -> None:
-        """BEGIN outside a block."""
+    def begin(self, *sqls: str, settings: Settings) -> None:
+        """BEGIN outside a block, perhaps with SET TRANSACTION behind it."""
         self.block = Block.BEGUN
-        self.opening = [sql]
+        self.opening = list(sqls)
+        self.characteristics = list(sqls)
         self.start(settings)
 
     def opened(self, *, failed: bool) -> None:
@@ -64,10 +69,25 @@ class Transaction:
         self.opening = []
         self.failed = failed
 
+    def take_opening(self) -> list[str]:
+        """The statements that have to go ahead of the block's first one, which is about to be sent."""
+        opening = self.opening
+        if opening:
+            self.opening = []
+            self.script = opening.copy()
+        return opening
+
+    def leave(self, script: list[str]) -> None:
+        """The block is on no shard any more, and ``script`` opens it on the next."""
+        self.block = Block.BEGUN
+        self.opening = script
+        self.script = None
+
     def end(self, *, committed: bool) -> Settings:
         """Its end, and of the block if there is one; returns the settings that are in force afterwards."""
         self.block = Block.NONE
         self.opening = []
+        self.script = None
         return self.ended(committed=committed)
 
     def ended(self, *, committed: bool) -> Settings:

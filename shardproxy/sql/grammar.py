@@ -1,12 +1,13 @@
 """PostgreSQL's own grammar, through libpg_query: the only module that imports the binding.
 
-Five functions: :func:`parse`, :func:`split`, :func:`normalize`, :func:`fingerprint`, :func:`deparse`.
-Locations in the tree are byte offsets into the UTF-8 text; positions in errors are characters from 1.
+Six functions: :func:`parse`, :func:`split`, :func:`normalize`, :func:`fingerprint`, :func:`deparse` and
+:func:`tokens`. Locations in the tree are byte offsets into the UTF-8 text; positions in errors are
+characters from 1.
 """
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import postgast
 from google.protobuf.internal import api_implementation
@@ -82,6 +83,41 @@ def fingerprint(text: str) -> str:
 def deparse(tree: Tree) -> str:
     """SQL text of a tree that :func:`parse` returned, perhaps changed since."""
     return str(_guard(postgast.deparse, tree))
+
+
+class Token(NamedTuple):
+    """One token. ``word`` is an identifier or keyword as PostgreSQL folds it, "" for what is neither;
+    ``keyword`` is the same where it is not quoted. ``start`` and ``end`` are byte offsets.
+    """
+
+    text: str
+    word: str
+    keyword: str
+    start: int
+    end: int
+
+
+def tokens(text: str) -> tuple[Token, ...]:
+    """The tokens of ``text`` without comments, which are PL/pgSQL's too. Raises StatementError (42601)."""
+    _check(text)
+    encoded = text.encode()
+    return tuple(
+        _token(encoded[token.start : token.end].decode(), token)
+        for token in _guard(postgast.scan, text).tokens
+        if token.token not in _COMMENTS
+    )
+
+
+_COMMENTS: Final = (postgast.pg_query_pb2.SQL_COMMENT, postgast.pg_query_pb2.C_COMMENT)
+
+
+def _token(text: str, token: Any) -> Token:
+    word = keyword = ""
+    if text.startswith('"'):
+        word = text[1:-1].replace('""', '"')
+    elif token.keyword_kind or token.token == postgast.pg_query_pb2.IDENT:
+        word = keyword = "".join(c.lower() if c.isascii() else c for c in text)
+    return Token(text, word, keyword, token.start, token.end)
 
 
 def _guard(function: Callable[[Any], _T], argument: Any) -> _T:

@@ -7,7 +7,7 @@ cdef int _STATE_START, _STATE_OTHER, _STATE_WORD, _STATE_STRING, _STATE_MINUS
 cdef int _NEWLINE, _RETURN, _QUOTE, _DOUBLE_QUOTE, _DOLLAR, _BACKSLASH
 cdef int _MINUS, _PLUS, _SLASH, _STAR, _DOT, _SEMICOLON, _OPEN, _AMPERSAND
 cdef frozenset _FOLDED_STATEMENTS, _WORDS_BEFORE_KEPT_INTEGERS
-cdef long long _INT4_MAX, _INT8_MAX
+cdef unsigned long long _INT4_MAX, _INT8_MAX
 
 @cython.final
 cdef class Folded:

@@ -89,6 +89,12 @@ class Planner:
         self.max_cached_text = max_cached_text  # longer texts are planned each time
         self.hits = 0
         self.misses = 0
+        # A type whose values are checked by functions that may touch tables: the text does not tell whether a
+        # parameter is of it, only its OID does, which differs from shard to shard.
+        self.checking_type = next(
+            (name for name, called in schema.reading_types.items() if not rules.trusted.issuperset(called)),
+            None,
+        )
         self._analyze = analyze
         self._cache: PlanCache[_Key, Planned] = PlanCache(cache_bytes)
 

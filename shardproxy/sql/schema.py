@@ -8,6 +8,8 @@ from typing import Final
 
 from shardproxy.topology.tables import RelationName
 
+Names = tuple[RelationName, ...]
+
 OWN: Final = "shardproxy"
 """The schema of the catalog and the fences: no reading has anything of it, no client's statement names it."""
 
@@ -27,6 +29,46 @@ class Column:
     not_null: bool = False
     deterministic: bool = True
     has_default: bool = False  # a DEFAULT, an identity or a generated column
+    generated: bool = False  # computed from other columns, GENERATED ALWAYS AS (...)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger of users that is not disabled. ``events`` are some of ``INSERT``, ``UPDATE``, ``DELETE``;
+    ``changes_row``: it is a BEFORE trigger FOR EACH ROW, which may store another row than was written.
+    """
+
+    name: str
+    function: RelationName
+    events: tuple[str, ...]
+    changes_row: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of users that the server calls where a relation is used. ``what`` does it, for example
+    ``the default of column "total"``; ``events`` are some of ``SELECT``, ``INSERT``, ``UPDATE``, ``DELETE``.
+    """
+
+    what: str
+    function: RelationName
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key: ``columns`` refer to ``target_columns`` of ``target``. ``on_delete`` and ``on_update``
+    are pg_constraint.confdeltype and confupdtype ('a', 'r', 'c', 'n', 'd'). ``unset`` are the columns that
+    SET NULL and SET DEFAULT of ON DELETE change.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    target: RelationName
+    target_columns: tuple[str, ...]
+    on_delete: str = "a"
+    on_update: str = "a"
+    unset: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +90,10 @@ class Relation:
     parents: tuple[RelationName, ...] = ()
     has_user_rules: bool = False
     row_security: bool = False
-    policies_read: bool = False  # a policy has a subquery on another table, or a function that may have one
+    policies_read: bool = False  # a policy has a subquery on another table
+    triggers: tuple[Trigger, ...] = ()
+    calls: tuple[Call, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""
@@ -57,8 +102,9 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One row of pg_proc. ``volatility`` is provolatile ('i', 's', 'v'); ``kind`` is prokind ('f', 'a',
-    'w', 'p'). ``reads`` is False where its source proves that it touches no table.
+    """One row of pg_proc. ``volatility`` is provolatile ('i', 's', 'v'); ``kind`` is prokind ('f', 'a', 'w',
+    'p'). ``reads`` is False where its source proves that it touches no table. ``body`` is the source of a
+    trigger function in PL/pgSQL, where it can be told what it means.
     """
 
     schema: str
@@ -69,22 +115,42 @@ class Function:
     from_extension: bool = False
     returns_set: bool = False
     reads: bool = True
+    body: str | None = None
+
+    @property
+    def touches_tables(self) -> bool:
+        """Whether a call may touch a table. That of an immutable one does not: its author has said so."""
+        return self.reads and (self.volatility != "i" or self.kind == "a")
 
 
 @dataclass(frozen=True, slots=True)
+class Cast:
+    """A cast of users from type ``source`` to ``target`` that PostgreSQL applies unasked, by ``function``."""
+
+    source: str
+    target: str
+    function: RelationName
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Schema:
     """The schema all shards share, as of one reading. ``functions`` is keyed by bare name, over all schemas.
 
-    ``relations`` has the user's relations; system catalogs (pg_catalog, information_schema, pg_toast) are
-    not listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version``
-    changes with every reading that found a difference, so that caches can key on it.
+    ``relations`` has the user's relations; system catalogs (pg_catalog, information_schema, pg_toast) are not
+    listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version`` changes
+    with every reading that found a difference, so that caches can key on it. The ``reading_`` ones lead from
+    names to functions that may touch tables: from operators, from types to what their CHECKs and explicit
+    casts call, and casts that no name shows. Two readings are equal only if they are the same.
     """
 
     relations: Mapping[RelationName, Relation]
     functions: Mapping[str, tuple[Function, ...]]
     system_relations: frozenset[str]
     schemas: frozenset[str] = frozenset({"public"})
+    hidden: frozenset[str] = frozenset()  # schemas of which our login has no USAGE: no search_path finds them
     user_operators: frozenset[str] = frozenset()  # operator names defined outside pg_catalog and extensions
-    reading_operators: frozenset[str] = frozenset()  # those of them whose function may touch tables
+    reading_operators: Mapping[str, Names] = field(default_factory=dict)
+    reading_types: Mapping[str, Names] = field(default_factory=dict)
+    reading_casts: tuple[Cast, ...] = ()
     enum_types: Mapping[RelationName, int] = field(default_factory=dict)
     version: int = 0

@@ -82,12 +82,14 @@ class KeySet:
 
     ``max_length``: the key is stored in a varchar(n) column, and assignment cuts trailing blanks off a
     longer value: a key of more than so many characters must be refused. None: there is no such limit.
+    ``kept``: rows are given this key, so it must be the only one of its group in the statement.
     """
 
     group: str
     family: KeyFamily
     sources: tuple[KeySource, ...]
     max_length: int | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,11 @@ class Statement:
     session needs its own server connection from now on, None when it does not. ``isolated``: the statement
     has sharded relations that ``tenant_isolation`` can bind by rewriting. ``foldable``: the plan holds for
     every statement that has the same folded text; False when analysis looked at the value of a constant.
-    ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
+    ``movable``: a block that ran it may be rolled back and begun anew on another shard, and nobody can tell:
+    it reads nothing but definitions, settings and reference tables, changes nothing but settings that
+    ``set_config`` lists, locks nothing, and answers nothing that is of this transaction or server alone, such
+    as its clock. It holds under READ COMMITTED, for whatever the text does not tell: a value may still be
+    'now'. ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
     """
 
     kind: Kind
@@ -127,7 +133,9 @@ class Statement:
     key_sets: tuple[KeySet, ...] = ()
     fan_out: bool = False
     refusal: Refused | None = None
+    reads: Refused | None = None  # it runs code that may touch any table: what to say where that matters
     read_only: bool = False
+    movable: bool = False
     pins: str | None = None
     local_shard: str | None = None
     relations: tuple[RelationName, ...] = ()
@@ -136,6 +144,9 @@ class Statement:
     set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
     unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
     name: str | None = None  # savepoint, prepared statement, cursor ...
+    chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
+    reveals: str | None = None  # a catalog it reads that shows values of any tenant's rows
+    private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
     notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other

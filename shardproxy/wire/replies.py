@@ -256,7 +256,11 @@ class ReplyStream:
             if not owed:
                 self.asides.append((kind, data[at:end]))
                 return False
-            return not (isinstance(owed[0], int) and owed[0] & DROP)
+            if not (isinstance(owed[0], Learn) or (isinstance(owed[0], int) and owed[0] & DROP)):
+                return True
+            if kind == 0x41:  # whoever listens is told, whatever is going on
+                self.asides.append((kind, data[at:end]))
+            return False
         if kind == 0x45:  # ErrorResponse
             return self._fail(data, at, end)
         if not owed:

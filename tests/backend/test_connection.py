@@ -11,6 +11,7 @@ from shardproxy.demo.postgres import Server
 from shardproxy.errors import Unavailable
 from shardproxy.routing.route import Role
 from shardproxy.wire import client_messages
+from shardproxy.wire.frames import FrameReader
 from shardproxy.wire.replies import DROP, SYNC
 from tests.backend.pools import Holder, closed, connect, pool_of, run
 from tests.support import aio
@@ -177,5 +178,19 @@ def test_a_promoted_replica_serves_nobody_after_the_answer_under_way(
             assert idle.closed
             with pytest.raises(Unavailable, match="is a primary, not a replica"):
                 await pool.acquire()
+
+    aio.run(main())
+
+
+def test_who_listens_on_a_connection_is_told_during_a_request_of_ours(server: Server) -> None:
+    async def main() -> None:
+        connection = await connect(server)
+        await run(connection, "LISTEN news")
+        holder = Holder(connection)
+        await command(connection, b"NOTIFY news, 'x'; DO $$BEGIN RAISE NOTICE 'ours'; END$$; SELECT 1")
+        ((kind, body),) = FrameReader(1 << 20).feed(holder.data)
+        assert (chr(kind), body[4:]) == ("A", b"news\0x\0")
+        assert connection.sink is holder
+        connection.close("done")
 
     aio.run(main())

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from shardproxy.catalog import maps
 from shardproxy.cli.main import app
-from tests.catalog.fenced import APP, APP_PASSWORD, NAMES, Fenced
+from tests.catalog.fenced import APP, APP_PASSWORD, NAMES, Fenced, placed
 from tests.support.aio import run
 
 Command = Callable[..., Result]
@@ -137,3 +138,26 @@ def test_the_map_and_its_versions_are_shown(shardproxy: Command, bare: Fenced) -
         (1, "shardproxy init", "operator"),
     ]
     assert "shardproxy init" in shardproxy("map", "history").stdout
+
+
+def test_route_goes_by_the_catalogs_map(shardproxy: Command, bare: Fenced) -> None:
+    sql = "SELECT * FROM orders WHERE tenant_id = 'acme'"
+
+    def where() -> list[str]:
+        (told,) = json.loads(shardproxy("route", sql, "--json").stdout)["statements"]
+        found: list[str] = told["shards"]
+        return found
+
+    (before,) = where()
+    assert shardproxy("init").exit_code == 0
+    assert where() == [before]
+    other = 1 - NAMES.index(before)
+
+    async def move() -> None:
+        async with bare.operator() as catalog:
+            await maps.publish(catalog, lambda old: placed(old, "acme", other), "acme moves", {})
+
+    run(move())
+    assert where() == [NAMES[other]]
+    (offline,) = json.loads(shardproxy("route", sql, "--offline", "--json").stdout)["statements"]
+    assert offline["shards"] == [before]

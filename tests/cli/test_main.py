@@ -39,6 +39,13 @@ def test_help_lists_the_commands(shardproxy: Run) -> None:
     assert "config-schema" not in result.stdout
 
 
+def test_help_of_the_demo_tells_its_defaults(shardproxy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    said = shardproxy("demo", "--help").stdout
+    for default in ("3", "1", "200", "100000", "6432, or any if that is taken"):
+        assert f"[default: {default}]" in said
+
+
 @pytest.mark.parametrize("arguments", [(), ("nope",), ("check", "--nope"), ("route",), ("--nope",)])
 def test_wrong_usage_ends_with_2(shardproxy: Run, arguments: tuple[str, ...]) -> None:
     assert shardproxy(*arguments).exit_code == 2

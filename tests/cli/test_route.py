@@ -144,3 +144,50 @@ def test_the_schema_of_a_live_shard(shardproxy: Run, cluster: Cluster) -> None:
     assert (found["shards"], found["read_only"]) == (["shard-c"], True)
     (found,) = explained(shardproxy, f"SELECT random() FROM orders WHERE tenant_id = '{tenant}'", *live)
     assert (found["shards"], found["read_only"]) == (["shard-c"], False)
+
+
+B, EVERYWHERE = ["b"], ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "shards"),
+    [
+        ("SET shardproxy.tenant = 'acme'; SELECT * FROM orders", B),
+        ("SET shardproxy.tenant = 'acme'; RESET shardproxy.tenant; SELECT * FROM orders", EVERYWHERE),
+        ("SET shardproxy.tenant = 'acme'; SET shardproxy.tenant = ''; SELECT * FROM orders", EVERYWHERE),
+        ("SET shardproxy.tenant = 'acme'; RESET ALL; SELECT * FROM orders", EVERYWHERE),
+        ("BEGIN; SET LOCAL shardproxy.tenant = 'acme'; SELECT * FROM orders", B),
+        ("BEGIN; SET LOCAL shardproxy.tenant = 'acme'; COMMIT; SELECT * FROM orders", EVERYWHERE),
+        ("BEGIN; SET shardproxy.tenant = 'acme'; COMMIT; SELECT * FROM orders", B),
+        ("BEGIN; SET shardproxy.tenant = 'acme'; ROLLBACK; SELECT * FROM orders", EVERYWHERE),
+        ("SET shardproxy.tenant = 'acme'; BEGIN; ROLLBACK; SELECT * FROM orders", B),
+    ],
+)
+def test_a_tenant_that_is_set_on_the_way(shardproxy: Run, sql: str, shards: list[str]) -> None:
+    assert explained(shardproxy, sql, *OFFLINE)[-1]["shards"] == shards
+
+
+def test_a_read_policy_that_is_set_on_the_way(shardproxy: Run) -> None:
+    sql = "SELECT * FROM currencies; SET shardproxy.read = 'Replica'; TABLE currencies; RESET ALL; TABLE currencies"
+    found = explained(shardproxy, sql, *OFFLINE)
+    assert [each["role"] for each in found if each["role"] != "session"] == ["primary", "replica", "primary"]
+
+
+def test_an_error_is_json_too(shardproxy: Run) -> None:
+    result = shardproxy("route", "SELECT 1,\n  FROM orders", "--json", *OFFLINE)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert json.loads(result.stdout) == {
+        "statements": [],
+        "error": {
+            "sqlstate": "42601",
+            "message": 'syntax error at or near "FROM"',
+            "hint": None,
+            "position": 13,
+        },
+    }
+
+
+def test_several_statements_have_no_parameters(shardproxy: Run) -> None:
+    result = shardproxy("route", "SELECT 1; SELECT $1", "-p", "1", *OFFLINE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "cannot insert multiple commands into a prepared statement" in result.stderr

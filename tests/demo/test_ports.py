@@ -1,5 +1,6 @@
 """Port leases: no two holders, in this process or another."""
 
+import fcntl
 import socket
 import subprocess
 import sys
@@ -34,3 +35,30 @@ def test_a_port_somebody_listens_on_is_not_leased() -> None:
         lease.release()
         with pytest.raises(DemoError, match="is taken"):
             PortLease.take(port, only=True)
+
+
+def test_a_released_lease_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    leases = [PortLease.take(), PortLease.take()]
+    assert len(list(tmp_path.glob("*/*"))) == 2
+    for lease in leases:
+        lease.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_released_between_our_look_and_our_lock_is_taken_properly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = PortLease.take()
+    lock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.undo()
+        held.release()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    lease = PortLease.take(held.port, only=True)
+    with pytest.raises(DemoError, match="is taken"):
+        PortLease.take(held.port, only=True)
+    lease.release()

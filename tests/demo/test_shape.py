@@ -11,7 +11,7 @@ from shardproxy.demo.shape import Kept, Shape, Wanted
 def test_what_was_not_asked_for_has_the_defaults() -> None:
     assert Wanted().shape() == Shape(3, 1, 200, 100_000)
     assert Wanted(shards=2, replicas=0).shape() == Shape(shards=2, replicas=0)
-    with pytest.raises(DemoError, match="at least as many"):
+    with pytest.raises(DemoError, match="99 orders are too few for 100 tenants"):
         Shape(tenants=100, orders=99).amount()
 
 
@@ -45,6 +45,7 @@ def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path: Path) 
     with pytest.raises(DemoError, match="is not empty"):
         Kept(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_two_demos_do_not_share_a_directory(tmp_path: Path) -> None:

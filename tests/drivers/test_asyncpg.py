@@ -9,6 +9,7 @@ import pytest
 
 from tests.drivers.conftest import Tenant
 from tests.support import sample
+from tests.support.cluster import Cluster
 
 COUNT = "SELECT count(*) FROM orders WHERE tenant_id = $1"
 INSERT = "INSERT INTO coupons (tenant_id, code, percent) VALUES ($1, $2, $3)"
@@ -138,6 +139,44 @@ def test_codecs_of_a_type_are_looked_up_inside_a_transaction(dsn: str, tenants: 
             assert row["o"]["tenant_id"] == tenants[1].name
 
     connected(dsn, body)
+
+
+def test_a_transaction_may_begin_with_what_names_no_tenant(
+    dsn: str, tenants: tuple[Tenant, ...], written: Cluster, mood: str
+) -> None:
+    async def body(connection: asyncpg.Connection) -> None:
+        for tenant in tenants:
+            async with connection.transaction():
+                assert await connection.fetchval("SELECT 1") == 1
+                async with connection.transaction():
+                    assert await connection.fetchval("SELECT name FROM currencies WHERE currency = 'EUR'")
+                    assert await connection.fetchval(COUNT, tenant.name) == tenant.orders
+                    await connection.execute(INSERT, tenant.name, "IN", 1)
+                with pytest.raises(asyncpg.UniqueViolationError):
+                    async with connection.transaction():
+                        await connection.execute(INSERT, tenant.name, "OUT", 1)
+                        await connection.execute(INSERT, tenant.name, "IN", 2)
+            codes = await connection.fetch(
+                "SELECT code FROM coupons WHERE tenant_id = $1 AND percent = 1", tenant.name
+            )
+            assert [row["code"] for row in codes] == ["IN"]
+
+    connected(dsn, body)
+
+
+def test_a_new_type_is_looked_up_as_the_first_of_a_transaction(
+    dsn: str, tenants: tuple[Tenant, ...], mood: str
+) -> None:
+    for tenant in tenants:
+
+        async def body(connection: asyncpg.Connection, tenant: Tenant = tenant) -> None:
+            sql = f"SELECT $2::{mood}, ARRAY[$2::{mood}], count(*) FROM orders WHERE tenant_id = $1"
+            async with connection.transaction():
+                row = await connection.fetchrow(sql, tenant.name, "better")
+                assert tuple(row) == ("better", ["better"], tenant.orders)
+            assert await connection.fetchval("SHOW jit") == "on"
+
+        connected(dsn, body)
 
 
 def test_a_timeout_cancels_and_the_connection_goes_on(dsn: str) -> None:

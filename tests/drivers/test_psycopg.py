@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 from psycopg.rows import dict_row
+from psycopg.types.enum import EnumInfo
 from psycopg.types.json import Jsonb
 
 from tests.drivers.conftest import Tenant
@@ -228,3 +229,27 @@ def test_cancelling_leaves_the_connection_usable(dsn: str) -> None:
             assert await cursor.fetchone() == (1,)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("threshold", [None, 0])
+def test_a_transaction_may_begin_with_what_names_no_tenant(
+    dsn: str, tenants: tuple[Tenant, ...], mood: str, threshold: int | None
+) -> None:
+    with psycopg.connect(dsn, prepare_threshold=threshold) as connection:
+        for tenant in tenants:
+            with connection.transaction(force_rollback=True):
+                assert connection.execute("SELECT %s::int", [1]).fetchone() == (1,)
+                info = EnumInfo.fetch(connection, mood)
+                assert info is not None
+                assert info.labels == ["fine", "better"]
+                with connection.transaction():
+                    assert connection.execute(COUNT, [tenant.name]).fetchone() == (tenant.orders,)
+                    connection.execute(INSERT, [tenant.name, "IN", 1])
+                with pytest.raises(errors.UniqueViolation), connection.transaction():
+                    connection.execute(INSERT, [tenant.name, "IN", 2])
+                found = connection.execute(
+                    f"SELECT 'fine'::{mood}, percent FROM coupons WHERE tenant_id = %s AND code = 'IN'",
+                    [tenant.name],
+                )
+                assert found.fetchone() == ("fine", 1)
+            connection.rollback()

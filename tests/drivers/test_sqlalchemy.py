@@ -105,6 +105,29 @@ def test_a_session_of_one_tenant_names_it_once(engine: sa.Engine, tenants: tuple
     engine.dispose()
 
 
+def test_a_session_that_pings_looks_around_and_nests(
+    engine: sa.Engine, tenants: tuple[Tenant, ...], written: Cluster
+) -> None:
+    for tenant in tenants:
+        with Session(engine) as session, session.begin():
+            assert session.scalar(sa.select(1)) == 1
+            assert sa.inspect(session.connection()).get_pk_constraint("orders")["constrained_columns"]
+            with session.begin_nested() as savepoint:
+                customer = Customer(tenant_id=tenant.name, email="a@b", name="A")
+                session.add(customer)
+                session.flush()
+                with session.begin_nested() as inner:
+                    customer.name = "B"
+                    session.flush()
+                    inner.rollback()
+                assert customer.name == "A"
+                savepoint.commit()
+        with Session(engine) as session:
+            names = sa.select(Customer.name).where(Customer.tenant_id == tenant.name, Customer.email == "a@b")
+            assert session.scalars(names).all() == ["A"]
+    engine.dispose()
+
+
 def test_the_asyncio_engine(dsn: str, tenants: tuple[Tenant, ...]) -> None:
     async def count(engine: object, tenant: Tenant) -> None:
         async with AsyncSession(engine) as session, session.begin():  # type: ignore[arg-type]

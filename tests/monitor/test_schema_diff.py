@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shardproxy.monitor.schema_diff import differences, type_oid_differences
-from shardproxy.sql.schema import Column, Function, Relation, Schema
+from shardproxy.sql.schema import Call, Cast, Column, ForeignKey, Function, Relation, Schema, Trigger
 from shardproxy.topology.keys import KeyFamily
 from shardproxy.topology.tables import Local, Reference, RelationName, Sharded, TableRule, TableRules
 
@@ -19,6 +19,7 @@ ORDERS = Relation(
     primary_key=("tenant_id",),
     unique_keys=(("status",),),
 )
+TOUCH = Trigger("touch", ("public", "touch"), ("INSERT",))
 HAPPY = Relation("app", "happy", "v", (Column("one", 23, "integer"),), definition=" SELECT 1 AS one;")
 
 
@@ -77,11 +78,52 @@ def test_a_difference_names_its_relation() -> None:
         ({"parents": (("app", "all"),)}, "orders: shard-a has parents (), shard-b has parents (app.all)"),
         ({"row_security": True}, "orders: row-level security: shard-b has it, shard-a does not"),
         ({"has_user_rules": True}, "orders: rules: shard-b has it, shard-a does not"),
+        ({"triggers": (TOUCH,)}, "orders: trigger touch: shard-b has it, shard-a does not"),
+        (
+            {"calls": (Call("the check", ("public", "f"), ("INSERT",)),)},
+            "orders: use of functions public.f by the check: shard-b has it, shard-a does not",
+        ),
+        (
+            {"foreign_keys": (ForeignKey("fk", ("tenant_id",), ("app", "all"), ("id",)),)},
+            "orders: foreign key (tenant_id) to app.all: shard-b has it, shard-a does not",
+        ),
     ],
 )
 def test_each_property_of_a_table_is_compared(change: Mapping[str, object], expected: str) -> None:
     changed = replace(ORDERS, **change)  # type: ignore[arg-type]
     assert said(schema(ORDERS), schema(changed)) == [expected]
+
+
+def test_what_has_a_name_must_be_defined_alike() -> None:
+    other = replace(ORDERS, triggers=(replace(TOUCH, changes_row=True),))
+    assert said(schema(replace(ORDERS, triggers=(TOUCH,))), schema(other)) == [
+        "orders: trigger touch: shard-a and shard-b define it differently"
+    ]
+    key = ForeignKey("fk", ("tenant_id",), ("app", "all"), ("id",), on_delete="c")
+    mine, renamed = (
+        replace(ORDERS, foreign_keys=(key,)),
+        replace(ORDERS, foreign_keys=(replace(key, name="fk1"),)),
+    )
+    assert said(schema(mine), schema(renamed)) == []
+
+
+def test_functions_are_compared_by_what_is_known_of_their_source() -> None:
+    function = Function("public", "f", "v", "f", 0, body="BEGIN RETURN NEW; END")
+    for change in ({"body": "BEGIN RETURN OLD; END"}, {"body": None}, {"reads": False}):
+        theirs = {"f": (replace(function, **change),)}  # type: ignore[arg-type]
+        assert said(schema(functions={"f": (function,)}), schema(functions=theirs)) == [
+            "function f: shard-a and shard-b define it differently"
+        ]
+
+
+def test_types_and_casts_that_call_functions_must_exist_on_both() -> None:
+    mine = schema(
+        reading_types={"code": (("public", "f"),)}, reading_casts=(Cast("a", "b", ("public", "f")),)
+    )
+    assert said(mine, schema()) == [
+        "functions behind the type code: shard-a has it, shard-b does not",
+        "cast from a to b by public.f: shard-a has it, shard-b does not",
+    ]
 
 
 def test_views_are_compared_by_definition() -> None:

@@ -97,7 +97,7 @@ def test_columns_keep_their_order_and_tell_type_default_and_collation(schema: Sc
         Column("id", 20, "bigint", not_null=True, has_default=True),
         Column("mood", mood, "public.mood"),
         Column("note", 25, "text", deterministic=False),
-        Column("twice", 23, "integer", has_default=True),
+        Column("twice", 23, "integer", has_default=True, generated=True),
     )
 
 
@@ -147,13 +147,21 @@ def test_system_relations_are_the_bare_names_of_pg_catalog(schema: Schema) -> No
 
 
 def test_the_version_stays_with_the_content_and_changes_with_it(primary: Server, schema: Schema) -> None:
-    assert read(primary, "app").version == schema.version > 0
+    assert read(primary, "app", user="nobody").version == schema.version > 0
     primary.query("ALTER FUNCTION twin(int) IMMUTABLE", dbname="app")
-    changed = read(primary, "app")
+    changed = read(primary, "app", user="nobody")
     primary.query("ALTER FUNCTION twin(int) STABLE", dbname="app")
     assert changed.version != schema.version
     assert fingerprint(changed) != fingerprint(schema)
-    assert read(primary, "app").version == schema.version
+    assert read(primary, "app", user="nobody").version == schema.version
+
+
+def test_a_schema_without_usage_is_hidden_from_the_search_path(primary: Server, schema: Schema) -> None:
+    assert schema.hidden == {"Odd Schema"}
+    everything = read(primary, "app")
+    assert everything.hidden == frozenset()
+    assert everything.version != schema.version
+    assert fingerprint(everything) == fingerprint(schema)
 
 
 def test_servers_with_equal_schemas_have_equal_fingerprints_although_oids_differ(

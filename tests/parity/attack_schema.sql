@@ -1,4 +1,8 @@
 -- What an application may have on its servers that hides tables from whoever reads only the statement.
+-- a schema that the application may not use: names are looked up behind it
+CREATE SCHEMA locked;
+CREATE TABLE locked.orders (tenant_id text, order_id bigint);
+
 CREATE SCHEMA attack AUTHORIZATION app;
 CREATE SCHEMA app AUTHORIZATION app;
 SET ROLE app;

@@ -15,6 +15,8 @@ TABLES = {
     "attack.watched": {"key": "tenant_id"},
     "attack.watched_reference": "reference",
     "attack.own": {"key": "tenant_id"},
+    "attack.currencies": "reference",
+    "locked.orders": "reference",
 }
 """What the configuration says of ``attack_schema.sql``."""
 
@@ -64,6 +66,7 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
         "SELECT * FROM orders",
     ),
     ("SET search_path = nowhere", "SELECT count(*) FROM orders"),
+    ("SET search_path = locked, public", _COUNT),
     # --- temporary tables, cursors, prepared statements, several statements -------------------------------------------
     (
         _MINE,

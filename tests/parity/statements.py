@@ -211,6 +211,17 @@ WRITES = (
     "UPDATE orders SET status = 'paid', total = 10 WHERE tenant_id = %(t)s AND order_id = 90001 RETURNING version",
     "UPDATE orders o SET note = c.name FROM customers c WHERE o.tenant_id = %(t)s AND c.tenant_id = o.tenant_id"
     " AND c.customer_id = o.customer_id AND o.order_id = 90001",
+    "UPDATE orders SET tenant_id = %(t)s, note = 'all columns' WHERE tenant_id = %(t)s AND order_id = 90001"
+    " RETURNING tenant_id, note",
+    "UPDATE customers SET (tenant_id, name) = (%(t)s, 'all columns') WHERE tenant_id = %(t)s AND customer_id = 9003",
+    "UPDATE orders o SET tenant_id = c.tenant_id, note = c.name FROM customers c WHERE o.tenant_id = %(t)s"
+    " AND c.tenant_id = o.tenant_id AND c.customer_id = o.customer_id AND o.order_id = 90001",
+    "INSERT INTO customers VALUES (%(t)s, 9003, 'e@t', 'C', '2025-01-01') ON CONFLICT (tenant_id, customer_id)"
+    " DO UPDATE SET tenant_id = excluded.tenant_id, email = excluded.email RETURNING tenant_id, email",
+    "MERGE INTO customers c USING (VALUES ('f@t')) v(email) ON c.tenant_id = %(t)s AND c.customer_id = 9003"
+    " WHEN MATCHED THEN UPDATE SET tenant_id = %(t)s, email = v.email",
+    "UPDATE devices SET device_id = %(d)s, model = 'all columns' WHERE device_id = %(d)s",
+    "UPDATE docs SET doc_id = %(doc)s, title = 'all columns' WHERE doc_id = %(doc)s",
     "WITH changed AS (UPDATE customers SET name = 'CC' WHERE tenant_id = %(t)s AND customer_id = 9003 RETURNING *)"
     " SELECT name FROM changed",
     "DELETE FROM customers WHERE tenant_id = %(u)s AND customer_id = 9003 RETURNING email",
@@ -237,6 +248,9 @@ WRITES = (
     "INSERT INTO tenants (name, plan, currency) VALUES ('no key', 'free', 'EUR')",
     "UPDATE orders SET tenant_id = %(u)s WHERE tenant_id = %(t)s AND order_id = 90001",
     "UPDATE orders SET note = 'everybody'",
+    "UPDATE orders SET tenant_id = %(w)s WHERE tenant_id = %(t)s AND order_id = 90001",
+    "UPDATE orders SET tenant_id = NULL WHERE tenant_id = %(t)s AND order_id = 90001",
+    "UPDATE orders SET tenant_id = note WHERE tenant_id = %(t)s AND order_id = 90001",
     "UPDATE orders SET note = 'or' WHERE tenant_id = %(t)s OR order_id = 1",
     "DELETE FROM coupons",
     "DELETE FROM coupons WHERE tenant_id IN (%(t)s, %(u)s)",

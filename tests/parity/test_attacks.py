@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from shardproxy.demo.postgres import Install, Run
+from tests.parity import session_attacks
 from tests.parity.attacks import ANSWERED, REFUSED, TABLES
 from tests.parity.pair import Pair
 from tests.support import cluster as clusters
@@ -38,7 +39,7 @@ def attacked(cluster: Cluster) -> Iterator[Proxy]:
         yield proxy
     for dsn in servers:
         with psycopg.connect(dsn) as connection:
-            connection.execute("DROP SCHEMA attack, app CASCADE")
+            connection.execute("DROP SCHEMA attack, app, locked CASCADE")
 
 
 def _fill(connection: psycopg.Connection, number: int) -> None:
@@ -72,13 +73,67 @@ def sendable(pair: Pair, conversation: tuple[str, ...]) -> bool:
     return pair.mode == "simple" or not any("; " in sql or "COPY" in sql for sql in conversation)
 
 
-@pytest.mark.parametrize("conversation", ANSWERED, ids="; ".join)
+@pytest.mark.parametrize("conversation", ANSWERED + session_attacks.ANSWERED, ids="; ".join)
 def test_answered_as_one_postgresql_answers(pair: Pair, conversation: tuple[str, ...]) -> None:
     for sql in conversation if sendable(pair, conversation) else ():
         assert pair.proxy(sql.replace("%", "%%"), {}) == pair.oracle(sql.replace("%", "%%"), {}), sql
 
 
-@pytest.mark.parametrize("conversation", REFUSED, ids="; ".join)
+@pytest.mark.parametrize(
+    ("setting", "value", "query"),
+    [
+        (
+            "standard_conforming_strings",
+            "off",
+            "SELECT name FROM tenants WHERE tenant_id = 'acme' AND length('a\\\\b') = 4",
+        ),
+        (
+            "array_nulls",
+            "off",
+            "SELECT name FROM tenants WHERE tenant_id = 'acme' AND cardinality(array_remove('{NULL}'::text[], NULL)) = 0",
+        ),
+        (
+            "transform_null_equals",
+            "on",
+            "SELECT count(*) FROM orders WHERE tenant_id = 'acme' AND note = NULL",
+        ),
+    ],
+)
+def test_servers_read_statements_as_the_proxy_does_whatever_their_configuration(
+    attacked: Proxy, cluster: Cluster, setting: str, value: str, query: str
+) -> None:
+    servers = [cluster.dsn(i, superuser=True) for i in range(3)]
+    try:
+        for dsn in servers:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"ALTER ROLE app SET {setting} = {value}".encode())
+        with Proxy(attacked.config) as proxy:
+            for before in ("SELECT 1", f"RESET {setting}", "RESET ALL", "DISCARD ALL"):
+                pair = Pair("simple", proxy.dsn(), cluster.oracle_dsn())
+                for sql in (before, query):
+                    assert pair.proxy(sql, {}) == pair.oracle(sql, {})
+                pair.close()
+    finally:
+        for dsn in servers:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"ALTER ROLE app RESET {setting}".encode())
+
+
+def test_one_text_under_two_search_paths_on_one_server_connection(attacked: Proxy, cluster: Cluster) -> None:
+    """Each has its own columns; a server connection knows both by names of ours."""
+    with Proxy(attacked.config | {"pool": {"size": 1}}) as narrow:
+        for dsn in (narrow.dsn(), cluster.oracle_dsn()):
+            with (
+                psycopg.connect(dsn, autocommit=True, prepare_threshold=0) as one,
+                psycopg.connect(dsn, autocommit=True, prepare_threshold=0) as other,
+            ):
+                other.execute("SET search_path = attack")
+                for _ in range(3):
+                    assert len(one.execute("SELECT * FROM currencies").description or ()) == 3
+                    assert len(other.execute("SELECT * FROM currencies").description or ()) == 1
+
+
+@pytest.mark.parametrize("conversation", REFUSED + session_attacks.REFUSED, ids="; ".join)
 def test_refused_before_the_answer_could_differ(pair: Pair, conversation: tuple[str, ...]) -> None:
     for sql in conversation if sendable(pair, conversation) else ():
         through = pair.proxy(sql.replace("%", "%%"), {})

@@ -11,6 +11,15 @@ from tests.parity.pair import MODES, Outcome, Pair
 CANCELED = "57014"
 BY_ROW = frozenset({"21000", "23502", "23503", "23505", "23514"})
 """Errors that some row makes: which of two comes first is the plan's choice, on one PostgreSQL too."""
+PRELUDES = (
+    "SELECT 1",
+    "SAVEPOINT a",
+    "SET LOCAL work_mem = '5MB'",
+    "SELECT typname::text FROM pg_catalog.pg_type WHERE oid = 25",
+    "SELECT name FROM currencies WHERE currency = 'EUR'",
+    "SHOW work_mem",
+)
+"""What a block may have run before it belongs to a shard."""
 _LIMIT = "SET statement_timeout = '500ms'"
 
 
@@ -40,16 +49,18 @@ class Trial:
             self._compare(random.choice(MODES), sql)
 
     def change(self, statements: Iterable[str], seed: int) -> None:
-        """Run each change in a transaction that is rolled back."""
+        """Run each change in a transaction that is rolled back, some behind what any shard can answer."""
         random = Random(seed)
         for sql in statements:
             mode = random.choice(("simple", "text", "binary"))
             self._both(mode, "BEGIN", sql)
+            for prelude in random.sample(PRELUDES, random.choice((0, 0, 1, 3))):
+                self._both(mode, prelude, sql)
             self._compare(mode, sql)
             self._both(mode, "ROLLBACK", sql)
 
     def _both(self, mode: str, command: str, about: str) -> None:
-        """BEGIN or ROLLBACK, which does the same on both sides whatever was refused between."""
+        """What does the same on both sides, such as ROLLBACK, whatever was refused before it."""
         pair = self._pair(mode)
         through, direct = pair.proxy(command, {}), pair.oracle(command, {})
         if not _same(through, direct):

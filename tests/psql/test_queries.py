@@ -128,7 +128,7 @@ def test_notices_are_shown(alike: Callable[..., str], newest: Psql) -> None:
     ("script", "hint"),
     [
         (
-            "SELECT 1",
+            "SELECT now() IS NULL",
             "HINT:  Begin it with a statement that names the tenant, or SET shardproxy.tenant before it",
         ),
         ("SELECT count(*) FROM orders WHERE tenant_id = 'stark'", "HINT:  Commit first"),
@@ -140,10 +140,12 @@ def test_a_transaction_that_cannot_go_on_says_how_to_begin_it(
     select = "SELECT 'here' FROM orders WHERE tenant_id = 'hooli' LIMIT 1;\n"
     told = newest.run(proxy.dsn(), f"BEGIN;\n{script};\n{select}ROLLBACK;\n", "-qAt")
     assert hint in told
-    told = newest.run(
-        proxy.dsn(), f"SET shardproxy.tenant = 'hooli';\nBEGIN;\nSELECT 1;\n{select}ROLLBACK;\n", "-qAt"
-    )
-    assert told == "1\nhere\n"
+    for begin in (
+        "BEGIN;\nSELECT 1;\n",
+        "SET shardproxy.tenant = 'hooli';\nBEGIN;\nSELECT 1 < txid_current();\n",
+    ):
+        told = newest.run(proxy.dsn(), f"{begin}{select}ROLLBACK;\n", "-qAt")
+        assert told in ("1\nhere\n", "t\nhere\n")
 
 
 def test_a_tenant_is_set_shown_and_forgotten(proxy: Proxy, newest: Psql) -> None:

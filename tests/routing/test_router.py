@@ -256,6 +256,44 @@ class TestSessionTenant:
         assert isinstance(route(select(tenants(Parameter(1))), text(None), context, the_map), Anywhere)
 
 
+class TestKeptKey:
+    """UPDATE ... SET key = $1 WHERE key = $2."""
+
+    update = replace(
+        select(tenants(Parameter(2)), replace(tenants(Parameter(1)), kept=True), fan_out=False), tag="UPDATE"
+    )
+
+    def test_the_key_that_rows_have_may_be_said_again(self, the_map: ShardMap) -> None:
+        key = key_on(the_map, B)
+        assert shards_of(route(self.update, text(key, key), PLAIN, the_map)) == (B,)
+
+    def test_another_key_is_refused_even_on_the_same_shard(self, the_map: ShardMap) -> None:
+        for key in (key_on(the_map, B, nth=1), key_on(the_map, A)):
+            with pytest.raises(Refused, match="changing the sharding key"):
+                route(self.update, text(key, key_on(the_map, B)), PLAIN, the_map)
+        several = replace(self.update, key_sets=(*self.update.key_sets, tenants(Parameter(3))))
+        with pytest.raises(Refused, match="changing the sharding key"):
+            key, other = key_on(the_map, B), key_on(the_map, B, nth=1)
+            route(several, text(key, key, other), PLAIN, the_map)
+
+    def test_null_is_no_key(self, the_map: ShardMap) -> None:
+        with pytest.raises(Refused) as caught:
+            route(self.update, text(None, key_on(the_map, A)), PLAIN, the_map)
+        assert caught.value.sqlstate == "23502"
+
+    def test_without_rows_to_change_it_is_the_keys_shard(self, the_map: ShardMap) -> None:
+        assert shards_of(route(self.update, text(key_on(the_map, C), None), PLAIN, the_map)) == (C,)
+
+    def test_a_session_keeps_its_own_tenant(self, the_map: ShardMap) -> None:
+        unbound = replace(self.update, reach=Reach.UNBOUND, unbound=UNBOUND.unbound)
+        own, other = key_on(the_map, A), key_on(the_map, A, nth=1)
+        context = RoutingContext(tenant=own.encode())
+        assert shards_of(route(unbound, text(own, own), context, the_map)) == (A,)
+        with pytest.raises(Refused) as caught:
+            route(unbound, text(other, own), context, the_map)
+        assert caught.value.sqlstate == "42501"
+
+
 class TestRole:
     def test_a_replica_answers_only_provable_reads_outside_a_transaction_that_asked_for_it(
         self, the_map: ShardMap

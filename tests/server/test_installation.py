@@ -168,6 +168,63 @@ def test_a_retirement_under_load_disturbs_nobody(sidecars: tuple[Proxy, Proxy], 
     run(main(), timeout=90)
 
 
+def test_sessions_that_keep_their_connection_come_along(
+    sidecars: tuple[Proxy, Proxy], installed: Installed
+) -> None:
+    first, _ = sidecars
+    tenant = installed.cluster.tenants_of(1)[0]
+
+    async def main() -> None:
+        listener, owner = await asyncpg.connect(first.dsn()), await asyncpg.connect(first.dsn())
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        await listener.add_listener("news", lambda *told: heard.put_nowait(told[3]))
+        await owner.execute(f"BEGIN; SELECT FROM orders WHERE tenant_id = '{tenant}'; COMMIT")
+        await owner.execute("CREATE TEMP TABLE mine AS SELECT 7 AS x")
+        pid = await owner.fetchval("SELECT pg_backend_pid()")
+        async with installed.operator() as operator:
+            for number in range(5):
+                published = await installed.publish(unchanged, 0, 1, 2)
+                retiring = [
+                    asyncio.create_task(retire(spec, published.epoch, grace=20)) for spec in installed.specs
+                ]
+                began = time.monotonic()
+                for part in range(20):  # some of them come while the connection enters
+                    await operator.execute(f"NOTIFY news, '{number}.{part}'")
+                    assert await heard.get() == f"{number}.{part}"
+                await asyncio.gather(*retiring)
+                assert time.monotonic() - began < 10
+        assert await owner.fetchval("SELECT pg_backend_pid()") == pid
+        assert await owner.fetchval("SELECT x FROM mine") == 7
+        await owner.close()
+        await listener.close()
+
+    run(main(), timeout=90)
+
+
+def test_a_kept_connection_that_is_busy_comes_along_afterwards(
+    sidecars: tuple[Proxy, Proxy], installed: Installed
+) -> None:
+    first, _ = sidecars
+
+    async def main() -> None:
+        owner = await asyncpg.connect(first.dsn())
+        await owner.execute("CREATE TEMP TABLE mine AS SELECT 7 AS x")
+        async with owner.transaction():
+            await owner.fetchval("SELECT x FROM mine")
+            published = await installed.publish(unchanged, 0, 1, 2)
+            retiring = [
+                asyncio.create_task(retire(spec, published.epoch, grace=20)) for spec in installed.specs
+            ]
+            await asyncio.to_thread(
+                rest.wait_until, lambda: epoch(first) == published.epoch, "the map is followed"
+            )
+        await asyncio.gather(*retiring)
+        assert await owner.fetchval("SELECT x FROM mine") == 7
+        await owner.close()
+
+    run(main(), timeout=60)
+
+
 def test_monitors_and_readers_of_sidecars_hold_nothing_up(
     sidecars: tuple[Proxy, Proxy], installed: Installed
 ) -> None:

@@ -36,8 +36,8 @@ def violation(message: str) -> str:
 DO_IS_REFUSED = refused("DO, whose code may touch sharded tables", "Run it on the shard it is meant for.")
 TWO_SHARDS = refused(
     "a transaction on several shards: it is open on shard-a, and the statement belongs to shard-b",
-    "Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: "
-    "so far any shard would have done, and shard-a was taken.",
+    "Begin it with a statement that names the tenant, or SET shardproxy.tenant before it: any shard "
+    "would have done so far, but what ran on shard-a cannot be taken back unnoticed.",
 )
 BOUND_BEFORE = refused("COMMIT that was bound before the transaction reached a shard", "Bind it again.")
 ABORTED = (
@@ -62,7 +62,7 @@ DIFFERENT: Mapping[str, list[str]] = {
         *THE_END,
     ],
     "a transaction on two shards is refused": [
-        *[*BEGUN, "RowDescription ?column?:23/4/-1", "DataRow '1'", "CommandComplete SELECT 1", BLOCK],
+        *[*BEGUN, "RowDescription never:16/1/-1", "DataRow 'f'", "CommandComplete SELECT 1", BLOCK],
         *[TWO_SHARDS, FAILED, ABORTED, FAILED, *ROLLED_BACK, *THE_END],
     ],
     "commit bound before work": [

@@ -102,13 +102,16 @@ class Judge:
             return {1}
         if statement.unbound or statement.reach is Reach.UNBOUND:
             return set(range(SHARDS)) if statement.fan_out else None
-        shards = set()
+        shards, keys = set(), set()
         for key_set in statement.key_sets:
             for source in key_set.sources:
                 if not isinstance(source, Constant):
                     return None
                 if source.key is not None:
                     shards.add(owner(key_set.family, source.key))
+                    keys.add(source.key)
+        if len(keys) > 1 and any(key_set.kept for key_set in statement.key_sets):
+            return None  # routing refuses it
         return shards
 
     def _insert(self, table: str, row: Sequence[Any]) -> None:

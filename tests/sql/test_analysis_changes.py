@@ -135,16 +135,74 @@ UPDATES_AND_DELETES = [
     ("UPDATE orders AS o SET note = 'x' WHERE o.tenant_id = $1", "keyed $1"),
     ("UPDATE orders SET note = 'x'", "unbound orders"),
     ("UPDATE orders SET note = 'x' WHERE tenant_id IN ('a', 'b')", "keyed a, b"),
+    # An UPDATE may say the key that its rows have already; routing refuses another one.
+    ("UPDATE orders SET tenant_id = 'b' WHERE tenant_id = 'a'", "keyed a; keeps b"),
+    ("UPDATE orders SET note = $1, tenant_id = $2 WHERE tenant_id = $2", "keyed $2; keeps $2"),
+    ("UPDATE orders SET tenant_id = 'a'", "unbound orders beside keeps a"),
+    ("UPDATE orders SET tenant_id = NULL WHERE tenant_id = 'a'", "keyed a; keeps null"),
+    ("UPDATE orders SET tenant_id = tenant_id WHERE tenant_id = 'a'", "keyed a"),
+    ("UPDATE orders SET tenant_id = orders.tenant_id::text WHERE tenant_id = 'a'", "keyed a"),
+    ("UPDATE orders SET (note, tenant_id) = ('x', 'b') WHERE tenant_id = 'a'", "keyed a; keeps b"),
+    ("UPDATE orders SET (note, tenant_id) = ROW('x', tenant_id) WHERE tenant_id = 'a'", "keyed a"),
     (
-        "UPDATE orders SET tenant_id = 'b' WHERE tenant_id = 'a'",
-        'refused: changing the sharding key "tenant_id" of table "orders"',
+        "UPDATE orders SET tenant_id = c.tenant_id FROM customers c WHERE c.tenant_id = orders.tenant_id"
+        " AND orders.tenant_id = 'a'",
+        "keyed a",
     ),
     (
-        "UPDATE orders SET (note, tenant_id) = ('x', 'b') WHERE tenant_id = 'a'",
-        'refused: changing the sharding key "tenant_id" of table "orders"',
+        "UPDATE orders SET tenant_id = c.tenant_id FROM customers c WHERE c.tenant_id = 'b' AND orders.tenant_id = 'a'",
+        "keyed a; b; keeps b",
+    ),
+    ("UPDATE devices SET device_id = '7' WHERE device_id = 7", "keyed 7; keeps 7"),
+    ("UPDATE coupons SET code = 'A' WHERE code = 'A'", "keyed A; keeps A"),
+    *(
+        (sql, f'refused: changing the sharding key "{key}" of table "{table}"')
+        for table, key, sql in (
+            ("orders", "tenant_id", "UPDATE orders SET tenant_id = lower('A') WHERE tenant_id = 'a'"),
+            ("orders", "tenant_id", "UPDATE orders SET tenant_id = note WHERE tenant_id = 'a'"),
+            ("orders", "tenant_id", "UPDATE orders SET tenant_id = DEFAULT WHERE tenant_id = 'a'"),
+            ("orders", "tenant_id", "UPDATE orders SET tenant_id = 7 WHERE tenant_id = 'a'"),
+            (
+                "orders",
+                "tenant_id",
+                "UPDATE orders SET (note, tenant_id) = (SELECT 'x', 'a') WHERE tenant_id = 'a'",
+            ),
+            (
+                "orders",
+                "tenant_id",
+                "UPDATE orders SET tenant_id = c.tenant_id FROM customers c WHERE c.name = orders.note"
+                " AND orders.tenant_id = 'a'",
+            ),
+            (
+                "orders",
+                "tenant_id",
+                "UPDATE orders SET tenant_id = c.tenant_id FROM tenants t LEFT JOIN customers c"
+                " ON c.tenant_id = t.tenant_id WHERE t.tenant_id = orders.tenant_id AND t.tenant_id = 'a'",
+            ),
+            ("devices", "device_id", "UPDATE devices SET device_id = 7.0 WHERE device_id = 7"),
+            ("coupons", "code", "UPDATE coupons SET code = 'A'::varchar(3) WHERE code = 'A'"),
+        )
+    ),
+    (
+        "UPDATE coupons SET code = 'A        ' WHERE code = 'A'",
+        "refused: a sharding key longer than its column, of type varchar(8)",
     ),
     (
         "INSERT INTO orders (tenant_id) VALUES ('a') ON CONFLICT (order_id) DO UPDATE SET tenant_id = 'b'",
+        "keyed a; keeps b",
+    ),
+    (
+        "INSERT INTO orders (tenant_id) VALUES ($1) ON CONFLICT (order_id)"
+        " DO UPDATE SET tenant_id = excluded.tenant_id, note = excluded.note",
+        "keyed $1",
+    ),
+    (
+        "INSERT INTO orders (tenant_id) SELECT tenant_id FROM orders WHERE tenant_id = 'a' ON CONFLICT (order_id)"
+        " DO UPDATE SET tenant_id = excluded.tenant_id",
+        "keyed a",
+    ),
+    (
+        "INSERT INTO orders (tenant_id) VALUES ('a') ON CONFLICT (order_id) DO UPDATE SET tenant_id = excluded.note",
         'refused: changing the sharding key "tenant_id" of table "orders"',
     ),
     ("UPDATE devices SET label = 'tenant_id' WHERE device_id = 7", "keyed 7"),
@@ -236,12 +294,33 @@ MERGES = [
         "unbound orders",
     ),
     (
+        "MERGE INTO orders o USING (customers c LEFT JOIN order_items i ON i.tenant_id = c.tenant_id AND i.line = 9)"
+        " ON i.tenant_id IS NOT DISTINCT FROM NULL AND o.tenant_id = c.tenant_id WHEN MATCHED THEN DELETE",
+        "unbound customers, order_items, orders",
+    ),
+    (
         "MERGE INTO orders o USING (SELECT 'a' AS t) s ON o.order_id = 7 WHEN MATCHED THEN DELETE",
         "unbound orders",
     ),
     (
         "MERGE INTO orders o USING (SELECT 'a' AS t) s ON o.tenant_id = s.t"
         " WHEN MATCHED THEN UPDATE SET tenant_id = 'b'",
+        "keyed a; keeps b",
+    ),
+    (
+        "MERGE INTO orders o USING customers c ON o.tenant_id = c.tenant_id AND o.tenant_id = 'a'"
+        " WHEN MATCHED THEN UPDATE SET tenant_id = c.tenant_id WHEN NOT MATCHED THEN DO NOTHING",
+        "unbound customers beside a",
+    ),
+    (
+        "MERGE INTO orders o USING (SELECT * FROM customers WHERE tenant_id = 'a') c ON o.tenant_id = c.tenant_id"
+        " WHEN MATCHED THEN UPDATE SET tenant_id = c.tenant_id"
+        " WHEN NOT MATCHED BY SOURCE THEN UPDATE SET tenant_id = o.tenant_id",
+        "unbound orders beside a",
+    ),
+    (
+        "MERGE INTO orders o USING customers c ON o.tenant_id = c.tenant_id AND o.note = o.tenant_id"
+        " WHEN NOT MATCHED BY SOURCE THEN UPDATE SET tenant_id = o.note",
         'refused: changing the sharding key "tenant_id" of table "orders"',
     ),
     (

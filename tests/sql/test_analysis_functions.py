@@ -1,8 +1,13 @@
 """What the functions a statement calls mean: read-only or not, bound to a tenant, or not run at all."""
 
+from dataclasses import replace
+
 import pytest
 
+from shardproxy.sql.analysis import analyze
+from shardproxy.sql.statement import Reach
 from tests.sql.verdicts import plan, verdict
+from tests.support.sample_schema import RULES, SCHEMA, SEARCH_PATH
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,8 @@ def test_read_only(sql: str) -> None:
         "SELECT pg_advisory_xact_lock(1)",
         "SELECT pg_current_xact_id()",
         "SELECT txid_current()",
+        "SHOW transaction_read_only",
+        "SELECT current_setting('Transaction_Read_Only')",
         "SELECT set_config('a.b', 'c', true)",
         "SELECT pg_notify('c', 'x')",
         "SELECT nextval('s') FROM orders WHERE tenant_id = 'a'",
@@ -87,6 +94,15 @@ def test_not_read_only(sql: str) -> None:
             "SELECT query_to_xml('select 1', true, true, '')",
             "refused: query_to_xml(), which reads tables that are named in a value",
         ),
+        (
+            "SELECT ts_rewrite('a', 'SELECT t, s FROM aliases')",
+            "refused: ts_rewrite(), which reads tables that are named in a value",
+        ),
+        ("SELECT ts_rewrite('a', 'a', 'b')", "anywhere"),
+        (
+            "SELECT pg_terminate_backend(1)",
+            "refused: pg_terminate_backend(), whose server process may serve another session by now",
+        ),
         ("SELECT pg_read_file('x')", "refused: pg_read_file(), which reads files of one server"),
         (
             "SELECT * FROM dblink('', '') AS t (a int)",
@@ -105,6 +121,32 @@ def test_not_read_only(sql: str) -> None:
 )
 def test_where_functions_may_run(sql: str, expected: str) -> None:
     assert verdict(sql) == expected
+
+
+@pytest.mark.parametrize(
+    ("operator", "sql"),
+    [
+        ("<=", "SELECT name BETWEEN 'a' AND 'b' FROM tenants WHERE tenant_id = 'a'"),
+        (">=", "SELECT name NOT BETWEEN SYMMETRIC 'a' AND 'b' FROM tenants WHERE tenant_id = 'a'"),
+        ("=", "SELECT CASE name WHEN 'a' THEN 1 END FROM tenants"),
+        ("=", "SELECT name IN (SELECT 'a') FROM tenants"),
+        ("=", "SELECT FROM tenants JOIN orders USING (tenant_id)"),
+        ("=", "SELECT FROM tenants NATURAL JOIN orders"),
+        ("=", "SELECT name IS DISTINCT FROM 'a' FROM tenants"),
+        ("=", "SELECT NULLIF(name, 'a') FROM tenants"),
+        ("<", "SELECT FROM tenants WHERE (name, plan) < ('a', 'b')"),
+        ("~~", "SELECT FROM tenants WHERE name LIKE 'a'"),
+        ("+", "SELECT FROM tenants WHERE name < ANY (SELECT 1 + 1)"),
+        (">>", "SELECT FROM tenants ORDER BY name USING >>"),
+    ],
+)
+def test_an_operator_hides_nowhere(operator: str, sql: str) -> None:
+    reading = {operator: (("public", "reads"),)}
+    schema = replace(SCHEMA, user_operators=frozenset({operator}), reading_operators=reading)
+    (statement,) = analyze(sql, schema=schema, rules=RULES, search_path=SEARCH_PATH)
+    assert statement.reach is Reach.UNBOUND
+    assert statement.refusal is not None
+    assert not statement.fan_out
 
 
 def test_a_function_hides_nowhere() -> None:

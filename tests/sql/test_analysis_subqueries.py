@@ -236,6 +236,22 @@ LATERAL = [
         " AND i.tenant_id = 'a') s",
         "unbound orders beside a",
     ),
+    # IS NOT DISTINCT FROM what may be NULL is true of a row that an outer join around has made NULL.
+    (
+        "SELECT FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id AND i.line = 9,"
+        " LATERAL (SELECT 1 FROM currencies WHERE i.tenant_id IS NOT DISTINCT FROM NULL) s",
+        "unbound orders, order_items",
+    ),
+    (
+        "SELECT FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id,"
+        " LATERAL (SELECT 1 FROM currencies c JOIN currencies d ON i.tenant_id IS NOT DISTINCT FROM $1) s",
+        "unbound orders, order_items",
+    ),
+    (
+        "SELECT FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id,"
+        " LATERAL (SELECT 1 FROM currencies WHERE i.tenant_id IS NOT DISTINCT FROM 'a') s",
+        "keyed a",
+    ),
     # Not LATERAL: the name is not visible.
     (
         "SELECT FROM orders o, (SELECT * FROM order_items i WHERE i.tenant_id = o.tenant_id) s WHERE o.tenant_id = 'a'",

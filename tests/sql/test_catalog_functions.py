@@ -6,6 +6,7 @@ import pytest
 
 from shardproxy.demo.postgres import Install, Run, Server
 from shardproxy.sql.analysis import catalog_functions as catalog
+from tests.sql import harmless
 
 _NAMES = "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND "
 _QUERIES = {
@@ -38,7 +39,34 @@ def test_the_functions_named_for_their_behaviour_exist(server: Server) -> None:
         "SEQUENCE_CHANGES",
         "RUNS_TEXT",
         "SERVER_FILES",
+        "SIGNALS",
+        "CONNECTION_FUNCTIONS",
+        "REVEALING_FUNCTIONS",
         "SESSION_STATE",
         "CLOCKS",
     ):
         assert getattr(catalog, group) <= names, group
+
+
+def test_every_stable_function_binds_a_block_or_was_looked_at(server: Server) -> None:
+    stable = set(server.query(_NAMES + "provolatile = 's'").split())
+    binding = {name for name in stable if name.startswith(catalog.BINDING_PREFIX)} | catalog.BINDING
+    assert stable - binding - catalog.RUNS_TEXT == stable & harmless.FUNCTIONS
+    assert not harmless.FUNCTIONS & binding
+
+
+def test_every_system_view_binds_a_block_or_was_looked_at(server: Server) -> None:
+    sql = "SELECT relname FROM pg_class WHERE relkind = 'v' AND relnamespace = 'pg_catalog'::regnamespace"
+    views = set(server.query(sql).split())
+    binding = {name for name in views if name.startswith(catalog.BINDING_VIEW_PREFIXES)}
+    assert views - binding - catalog.BINDING_VIEWS == views & harmless.VIEWS
+    assert not harmless.VIEWS & (binding | catalog.BINDING_VIEWS)
+
+
+def test_the_catalogs_named_for_what_they_show_exist(server: Server) -> None:
+    names = set(
+        server.query(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')"
+        ).split()
+    )
+    assert names >= catalog.CONNECTION_CATALOGS | catalog.REVEALING_CATALOGS

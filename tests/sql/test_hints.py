@@ -29,6 +29,9 @@ READ = [
     ),
     ("/* one */ /* shardproxy.tenant='acme' */ SELECT 1", {"shardproxy.tenant": "acme"}),
     ("/* shardproxy.tenant='a' *//* shardproxy.tenant='a' */ SELECT 1", {"shardproxy.tenant": "a"}),
+    ("-- one\n/* shardproxy.tenant='acme' */ -- two\nSELECT 1", {"shardproxy.tenant": "acme"}),
+    ("-- /*\n/* shardproxy.tenant='acme' */SELECT 1 -- */", {"shardproxy.tenant": "acme"}),
+    ("\v/* shardproxy.tenant='acme' */ SELECT 1 /* two */", {"shardproxy.tenant": "acme"}),
     ("/* shardproxy.explain */ SELECT 1", {"shardproxy.explain": "on"}),
     (
         "/* shardproxy.explain, shardproxy.tenant='a' */ SELECT 1",
@@ -49,9 +52,14 @@ def test_settings_are_read(text: str, settings: dict[str, str]) -> None:
     [
         "",
         "SELECT 1",
-        "SELECT 1 /* shardproxy.tenant='acme' */",
         "SELECT '/* shardproxy.tenant=''acme'' */'",
-        "-- shardproxy.tenant='acme'\nSELECT 1",
+        "SELECT '/* shardproxy.tenant=''acme'' */' /* a string */ -- a string",
+        "SELECT E'\\'/* shardproxy.tenant=''acme'' */' /* a string */",
+        "SELECT $a$/* shardproxy.tenant='acme' */$a$, $$-- shardproxy.tenant='acme'$$ -- strings",
+        "SELECT 1 AS \"/* shardproxy.tenant='acme' */\" -- a name",
+        "SELECT 1 AS a$$, 2 /* no string */, 3 AS a$$",
+        "SELECT 1 /* see the shardproxy.tenant setting */",
+        "-- shardproxy.tenant is not set here\nSELECT 1",
         "/* see the shardproxy.tenant setting */ SELECT 1",
         "/*+ SeqScan(orders) */ SELECT 1",
         "/* application='shardproxy.tenant' */ SELECT 1",
@@ -89,6 +97,32 @@ def test_a_setting_that_cannot_be_read_is_an_error(comment: str) -> None:
     assert error.value.sqlstate == "42601"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 /* shardproxy.tenant='acme' */",
+        "SELECT 1 /*application='shop',ShardProxy.Tenant='acme'*/",
+        "SELECT /* shardproxy.tenant='acme' */ 1",
+        "SELECT 1; /* shardproxy.tenant='acme' */ SELECT 2",
+        "; /* shardproxy.tenant='acme' */ SELECT 1",
+        "(/* shardproxy.tenant='acme' */ SELECT 1)",
+        "/* shardproxy.tenant='acme' */ SELECT 1 /* shardproxy.tenant='acme' */",
+        "-- shardproxy.tenant='acme'\nSELECT 1",
+        "SELECT 1 -- shardproxy.tenant='acme'",
+        "SELECT 'it''s' /* shardproxy.tenant='acme' */",
+        "SELECT E'it\\'s' /* shardproxy.tenant='acme' */",
+        "SELECT $a$'$a$ /* shardproxy.tenant='acme' */, '\"'",
+        "SELECT 'a\\' /* shardproxy.tenant='acme' */",
+        "SELECT 1 AS a$$ /* shardproxy.tenant='acme' */, 3 AS a$$",
+        "/* shardproxy.tenant='acme' */ -- shardproxy.tenant='acme'\nSELECT 1",
+    ],
+)
+def test_a_setting_in_another_comment_is_an_error(text: str) -> None:
+    with pytest.raises(StatementError, match="does not count") as error:
+        leading_settings(text.encode())
+    assert error.value.sqlstate == "42601"
+
+
 def test_two_comments_may_not_contradict_each_other() -> None:
     with pytest.raises(StatementError, match="given twice"):
         leading_settings(b"/* shardproxy.tenant='a' */ /* shardproxy.tenant='b' */ SELECT 1")
@@ -108,7 +142,10 @@ def test_a_value_that_is_not_utf8_is_refused(text: bytes) -> None:
         (b" SELECT 1", b" SELECT 1"),
         (b"/* a */ SELECT 1", b"SELECT 1"),
         (b" /* a */\n/* /* b */ */SELECT 1", b"SELECT 1"),
-        (b"/* a */ -- b\nSELECT 1", b"-- b\nSELECT 1"),
+        (b"/* a */ -- b\nSELECT 1", b"SELECT 1"),
+        (b"-- a\r/* b */\vSELECT 1", b"SELECT 1"),
+        (b"-- a", b""),
+        (b"- 1", b"- 1"),
         (b"/* a */", b""),
         (b"/* a", b"/* a"),
         (b"/* a */ /* b", b"/* a */ /* b"),
@@ -121,11 +158,17 @@ def test_the_statement_begins_after_its_leading_comments(text: bytes, rest: byte
 
 
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("piece", [b"/*", b"*/", b"a='b',", b", ", b"\\'", b"''", b"/* */", b"/*x*/ "])
+@pytest.mark.parametrize(
+    "piece",
+    [b"/*", b"*/", b"a='b',", b", ", b"\\'", b"''", b"/* */", b"/*x*/ ", b"'", b"$a$", b"$$", b"E'", b'"'],
+)
 def test_a_hostile_megabyte_takes_linear_time(piece: bytes) -> None:
     for text in (
         b"/* shardproxy.tenant='" + piece * (500_000 // len(piece)),
         b"/* shardproxy.tenant='" + piece * (500_000 // len(piece)) + b"' */ */",
+        b"SELECT 'shardproxy' -- " + piece * (500_000 // len(piece)),
+        b"SELECT 'shardproxy' /* */" + piece * (500_000 // len(piece)),
+        b"SELECT 'shardproxy' /* */" + b"".join(piece + b" $a%d$" % i for i in range(50_000)),
         b"/* shardproxy.tenant='a', " + piece * (500_000 // len(piece)) + b" */",
     ):
         try:

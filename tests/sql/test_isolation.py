@@ -225,6 +225,9 @@ ACCEPTED = [
     "MERGE INTO items t USING orders s ON t.order_id = s.order_id AND t.line = 1 WHEN MATCHED THEN DO NOTHING"
     " WHEN NOT MATCHED THEN INSERT (tenant_id, order_id, line) VALUES (s.tenant_id, s.order_id, 1)",
     "EXPLAIN (COSTS OFF) SELECT 1 FROM currencies",
+    "UPDATE orders SET tenant_id = 'acme', total = 7 WHERE order_id = 1",
+    "UPDATE orders SET tenant_id = i.tenant_id, total = 7 FROM items i WHERE i.tenant_id = orders.tenant_id"
+    " AND i.order_id = orders.order_id",
 ]  # fmt: skip
 
 
@@ -282,7 +285,7 @@ REFUSED = [
     "INSERT INTO new_orders VALUES ('acme', 1, 1)",
     "DELETE FROM new_orders",
     "DELETE FROM orders WHERE CURRENT OF c",
-    "UPDATE orders SET tenant_id = 'umbrella'",
+    "UPDATE orders SET tenant_id = lower('UMBRELLA')",
     "INSERT INTO orders (tenant_id, order_id) VALUES (lower('UMBRELLA'), 1)",
     "INSERT INTO orders (tenant_id, order_id) SELECT lower('UMBRELLA'), order_id FROM orders",
     "INSERT INTO orders (tenant_id, order_id) SELECT status, order_id FROM orders",
@@ -291,9 +294,9 @@ REFUSED = [
     "INSERT INTO audit (tenant_id, id) VALUES ('acme', 1) ON CONFLICT ON CONSTRAINT audit_pkey"
     " DO UPDATE SET what = 'x'",
     "INSERT INTO orders (tenant_id, order_id) VALUES ('acme', 1) ON CONFLICT (tenant_id, order_id)"
-    " DO UPDATE SET tenant_id = 'umbrella'",
+    " DO UPDATE SET tenant_id = orders.status",
     "MERGE INTO orders o USING items i ON o.order_id = i.order_id"
-    " WHEN MATCHED THEN UPDATE SET tenant_id = 'umbrella'",
+    " WHEN MATCHED THEN UPDATE SET tenant_id = o.status",
     "MERGE INTO items t USING orders s ON t.order_id = s.order_id"
     " WHEN NOT MATCHED THEN INSERT (tenant_id, order_id, line) VALUES (lower('UMBRELLA'), s.order_id, 1)",
     "MERGE INTO orders o USING items i ON o.order_id = i.order_id WHEN NOT MATCHED BY SOURCE THEN DELETE",
@@ -319,6 +322,12 @@ def test_what_is_not_proven_is_refused(servers: Servers, sql: str) -> None:
         "MERGE INTO items t USING orders s ON t.order_id = s.order_id"
         " WHEN NOT MATCHED THEN INSERT (tenant_id, order_id, line) VALUES ('umbrella', s.order_id, 1)",
         "SELECT * FROM orders WHERE tenant_id = 'umbrella'",
+        "UPDATE orders SET tenant_id = 'umbrella'",
+        "UPDATE orders SET (note, tenant_id) = ('x', 'umbrella') WHERE order_id = 1",
+        "INSERT INTO orders (tenant_id, order_id) VALUES ('acme', 1) ON CONFLICT (tenant_id, order_id)"
+        " DO UPDATE SET tenant_id = 'umbrella'",
+        "MERGE INTO orders o USING items i ON o.order_id = i.order_id"
+        " WHEN MATCHED THEN UPDATE SET tenant_id = 'umbrella'",
     ],
 )  # fmt: skip
 def test_what_the_rewriting_leaves_routing_compares(servers: Servers, sql: str) -> None:

@@ -26,7 +26,8 @@ def plan(
 def verdict(text: str, *, search_path: tuple[str, ...] = SEARCH_PATH) -> str:
     """``keyed acme; $1``, ``unbound orders``, ``anywhere``, ``local shard-a``, ``refused: its construct``.
 
-    Keys of one set have commas between them, sets semicolons; ``(nothing)`` is a set without keys.
+    Keys of one set have commas between them, sets semicolons; ``(nothing)`` is a set without keys; ``keeps a``:
+    rows are given the key a, which has to be theirs already.
     """
     return _line(plan(text, search_path=search_path))
 
@@ -58,7 +59,8 @@ def _line(statement: Statement) -> str:
 
 
 def _keys(key_set: KeySet) -> str:
-    return ", ".join(_sources(key_set, key_set.sources)) if key_set.sources else "(nothing)"
+    keys = ", ".join(_sources(key_set, key_set.sources)) if key_set.sources else "(nothing)"
+    return f"keeps {keys}" if key_set.kept else keys
 
 
 def _sources(key_set: KeySet, sources: Iterable[KeySource]) -> Iterable[str]:

@@ -134,7 +134,7 @@ FUNCTIONS = (
     Function("public", "settle", "v", "p", 1),
     Function("public", "median", "i", "a", 1, reads=False),
     Function("public", "similarity", "i", "f", 2, from_extension=True),
-    Function("public", "uuid_generate_v4", "v", "f", 0, from_extension=True),
+    Function("public", "uuid_generate_v4", "v", "f", 0, from_extension=True, reads=False),
     Function("public", "dblink", "v", "f", 2, from_extension=True, returns_set=True),
 )
 

@@ -415,6 +415,13 @@ def test_asides_while_nothing_is_owed(replies: ModuleType) -> None:
     ]
 
 
+def test_a_notification_during_a_request_of_ours_is_not_lost(replies: ModuleType) -> None:
+    for ours in (replies.QUERY | replies.DROP, replies.Learn()):
+        seen = play_all(replies, lambda r, ours=ours: [ours], NOTICE + NOTIFICATION)
+        assert seen.client == b""
+        assert seen.asides == [(ord("A"), NOTIFICATION)]
+
+
 def test_after_an_error_without_sync_the_server_owes_nothing_until_sync(replies: ModuleType) -> None:
     stream = replies.ReplyStream()
     stream.promise(replies.BIND)

@@ -1,11 +1,12 @@
 """Looks at every server at once, and reports what does not fit the configuration."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shardproxy.backend.shards import ServerSpec
 from shardproxy.config import assemble
+from shardproxy.config.live.installation import judge_agreement, judge_fences, map_in_force
 from shardproxy.config.live.look import Look, Target, look
 from shardproxy.config.live.servers import judge_servers
 from shardproxy.config.live.tables import judge_tables
@@ -22,15 +23,25 @@ async def check_live(config: Config, report: Report) -> tuple[Look, ...]:
 
     Only reads. Takes as long as the slowest server, or the largest table: misplaced rows are counted.
     """
-    shard_map = assemble.shard_map(config)
+    wish = assemble.shard_map(config)
+    servers = list(targets(config))
+    truth = await map_in_force(_catalog(config, servers))
+    agreed = truth is None or judge_agreement(config, wish, truth, report)
+    counted = (truth or wish) if agreed else None
     slots = asyncio.Semaphore(CONNECTIONS)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(look(target, shard_map, slots)) for target in targets(config)]
+        tasks = [group.create_task(look(target, counted, slots)) for target in servers]
     looks = tuple(task.result() for task in tasks)
     judge_servers(looks, report)
     primaries = [seen for seen in looks if seen.target.role is Role.PRIMARY]
-    judge_tables(config, shard_map, primaries, report)
+    judge_tables(config, wish, primaries, report)
+    judge_fences(config, truth, primaries, report)
     return looks
+
+
+def _catalog(config: Config, servers: Sequence[Target]) -> Target:
+    """The primary that holds the catalog, or would."""
+    return next(each for each in servers if each.shard == config.catalog_index and each.role is Role.PRIMARY)
 
 
 def targets(config: Config) -> Iterator[Target]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import asyncpg
@@ -10,6 +10,8 @@ import asyncpg
 from shardproxy.backend import driver
 from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.backend.server import Address, Login
+from shardproxy.catalog.look import Installed, NotOurs
+from shardproxy.catalog.look import look as look_at_installed
 from shardproxy.config.mistakes import OptionPath
 from shardproxy.monitor.schema_reader import read_schema
 from shardproxy.monitor.sql_files import sql
@@ -60,7 +62,8 @@ class Misplaced:
 class Look:
     """One server's answers. ``failure``: why there are none, or not all; what came before it is filled in.
 
-    ``system_identifier`` is None when the role may not read it. ``schema`` and ``misplaced`` are a primary's.
+    ``system_identifier`` is None when the role may not read it. ``schema``, ``misplaced`` and ``installed``
+    (None: ``not_installed`` says why) are a primary's.
     """
 
     target: Target
@@ -72,10 +75,15 @@ class Look:
     system_identifier: int | None = None
     schema: Schema | None = None
     misplaced: Mapping[RelationName, Misplaced] = field(default_factory=dict)
+    installed: Installed | None = None
+    not_installed: str | None = None
 
 
-async def look(target: Target, shard_map: ShardMap, slots: asyncio.Semaphore) -> Look:
-    """Ask one server; what it or the network does is never raised. ``slots`` bounds the connections."""
+async def look(target: Target, shard_map: ShardMap | None, slots: asyncio.Semaphore) -> Look:
+    """Ask one server; what it or the network does is never raised. ``slots`` bounds the connections.
+
+    ``shard_map`` says which rows belong where; None: they are not counted.
+    """
     async with slots:
         try:
             connection = await connect(target)
@@ -107,17 +115,34 @@ async def connect(target: Target, *, own_search_path: bool = False) -> asyncpg.C
     )
 
 
-async def _ask(connection: asyncpg.Connection, target: Target, shard_map: ShardMap) -> Look:
+async def _ask(connection: asyncpg.Connection, target: Target, shard_map: ShardMap | None) -> Look:
     facts = await connection.fetchrow(_FACTS)
     identifier: int | None = None
     if await connection.fetchval(sql("may_identify")):
         identifier = await connection.fetchval(sql("identify"))
-    schema: Schema | None = None
+    seen = Look(target, None, **dict(facts), system_identifier=identifier)
+    if target.role is not Role.PRIMARY:
+        return seen
+    schema = await read_schema(connection)
+    installed, why = await _installed(connection)
     misplaced: dict[RelationName, Misplaced] = {}
-    if target.role is Role.PRIMARY:
-        schema = await read_schema(connection)
-        misplaced = await _misplaced_rows(connection, schema, target.shard, shard_map)
-    return Look(target, None, **dict(facts), system_identifier=identifier, schema=schema, misplaced=misplaced)
+    if shard_map is not None and target.name in shard_map.index and _counts(shard_map, installed):
+        misplaced = await _misplaced_rows(connection, schema, shard_map.index[target.name], shard_map)
+    return replace(seen, schema=schema, misplaced=misplaced, installed=installed, not_installed=why)
+
+
+def _counts(shard_map: ShardMap, installed: Installed | None) -> bool:
+    """Whether the map is the one that counts: the catalog's, where the shard is an installation's."""
+    return shard_map.epoch > 0 or (installed is not None and installed.fence is None)
+
+
+async def _installed(connection: asyncpg.Connection) -> tuple[Installed | None, str | None]:
+    try:
+        return await look_at_installed(connection), None
+    except NotOurs as error:
+        return None, f"{error.message}; {error.hint}"
+    except asyncpg.InsufficientPrivilegeError as fault:
+        return None, f"{reason(fault)}; run shardproxy init, which grants it"
 
 
 async def _misplaced_rows(
@@ -127,6 +152,9 @@ async def _misplaced_rows(
     for name, rule in shard_map.tables.rules.items():
         condition = _misplaced(schema.relations.get(name), rule, shard, shard_map)
         if condition is None:
+            continue
+        if isinstance(rule, Sharded) and shard_map.moves_on(shard):
+            counts[name] = Misplaced(failure="some are being moved")
             continue
         try:
             counts[name] = Misplaced(await _count(connection, name, condition))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from shardproxy.config.live.effects import judge_effects, judge_trusted, shards_named
 from shardproxy.config.live.look import SPREADABLE, Look
 from shardproxy.config.mistakes import OptionPath
 from shardproxy.config.model import Config
@@ -27,6 +28,8 @@ def judge_tables(config: Config, shard_map: ShardMap, primaries: Sequence[Look],
             report.mistake(path, message)
         for message in _uniqueness(relation, rules.rules[relation], schemas):
             report.warning(path, message)
+    judge_effects(rules, schemas, paths, report)
+    judge_trusted(config, schemas, report)
     _judge_differences(primaries, rules, paths, report)
     unlisted = _unlisted(rules, schemas)
     if unlisted:
@@ -80,13 +83,13 @@ def _table(
     found = {shard: schemas[shard].relations.get(name) for shard in wanted if shard in schemas}
     lacking = [shard for shard, relation in found.items() if relation is None]
     if lacking:
-        yield f"there is no table {label(name)} on {_shards(lacking)}; create it, or remove it here"
+        yield f"there is no table {label(name)} on {shards_named(lacking)}; create it, or remove it here"
     messages: dict[str, list[str]] = {}
     for shard, relation in found.items():
         for message in _relation(relation, rule, rules) if relation is not None else ():
             messages.setdefault(message, []).append(shard)
     for message, shards in messages.items():
-        yield message if len(shards) == len(found) else f"on {_shards(shards)}: {message}"
+        yield message if len(shards) == len(found) else f"on {shards_named(shards)}: {message}"
 
 
 def _relation(relation: Relation, rule: TableRule, rules: TableRules) -> Iterator[str]:
@@ -105,6 +108,8 @@ def _relation(relation: Relation, rule: TableRule, rules: TableRules) -> Iterato
             f"the key {rule.key} is of type {column.type_name}, but group '{rule.group}' has {wanted} keys; "
             "correct the group's type or the column"
         )
+    elif column.generated:
+        yield f"the key {rule.key} is generated, so that an UPDATE changes it; make it a plain column"
     elif not column.deterministic:
         yield f"the key {rule.key} has a nondeterministic collation; give it a deterministic one"
 
@@ -142,8 +147,3 @@ def _judge_differences(
             report.warning(
                 other.target.path, f"{difference.what}; drivers that cache types by OID may misread"
             )
-
-
-def _shards(names: Sequence[str]) -> str:
-    quoted = ", ".join(f"'{name}'" for name in names)
-    return f"shard {quoted}" if len(names) == 1 else f"shards {quoted}"

@@ -77,9 +77,6 @@ class User(Credential):
     """One user that applications log in as. The password may be a SCRAM-SHA-256 verifier from pg_authid."""
 
     name: str = Field(min_length=1, max_length=63, description="The user name applications connect with.")
-    admin: bool = Field(
-        default=False, description="May use the admin console's commands that change something."
-    )
 
 
 class Auth(Section):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 
 from shardproxy.config.model.section import Section, refuse
@@ -12,6 +12,7 @@ from shardproxy.config.model.section import Section, refuse
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[^\]\s]+)\]|(?P<host>[^\s:/\[\]]+))(?::(?P<port>[0-9]+))?", re.ASCII)
 _UNIX_PORT = re.compile(r"(?P<unix>/[^:]*)(?::(?P<port>[0-9]+))?", re.ASCII)
 _HOST = re.compile(r"[^\s/\[\]]+")
+_NO_HOST = "must be a host name or an IP address, without a port or a scheme"
 _MAX_SOCKET_PATH = 107  # sun_path on Linux, without the closing NUL
 
 
@@ -50,7 +51,7 @@ class Endpoint(Section):
         if (self.host is None) == (self.unix is None):
             refuse("give either host or unix (a socket directory)")
         if self.host is not None and not _HOST.fullmatch(self.host):
-            refuse("host must be a host name or an IP address, without a port or a scheme")
+            refuse(f"host {_NO_HOST}")
         return self
 
     @property
@@ -150,3 +151,8 @@ class Http(Section):
     port: int = Field(
         default=9187, ge=0, le=65535, description="TCP port; 0 lets the system choose a free one."
     )
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, host: str) -> str:
+        return host if _HOST.fullmatch(host) else refuse(_NO_HOST)

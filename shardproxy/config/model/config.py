@@ -74,6 +74,14 @@ class Config(Section):
             "upper case needs double quotes."
         ),
     )
+    trusted_functions: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "Functions you vouch for: each reads and writes only rows of the tenant of the statement, or of "
+            "the row whose trigger it is, besides reference tables that it reads, and leaves sharding keys "
+            "alone. Names are read as those of tables; all functions of a name are meant."
+        ),
+    )
     tenant_isolation: Literal["enforce", "off"] = Field(
         default="enforce",
         description="enforce: a session that named its tenant sees and writes only that tenant's rows.",

@@ -10,7 +10,7 @@ from shardproxy.config.rules.spread import check_spread
 
 def check_rules(config: Config, names: Declared, report: Report) -> None:
     """Report every broken rule. ``names``: all that the file declares."""
-    check_access(config, report)
+    check_access(config, names, report)
     check_servers(config, names, report)
     check_spread(config, names, report)
 

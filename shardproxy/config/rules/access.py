@@ -6,12 +6,13 @@ from shardproxy.config.mistakes import OptionPath
 from shardproxy.config.model import Config, Listener
 from shardproxy.config.model.access import is_verifier, verifier_is_well_formed
 from shardproxy.config.report import Report
+from shardproxy.config.rules.declared import Declared
 
 
-def check_access(config: Config, report: Report) -> None:
+def check_access(config: Config, declared: Declared, report: Report) -> None:
     """Users are named once and can log in; shards have a login; trust stays on this machine."""
     _check_users(config, report)
-    _check_server_logins(config, report)
+    _check_server_logins(config, declared, report)
     if config.auth.method == "trust":
         for i, listener in enumerate(config.listen):
             if not _local_only(listener):
@@ -58,13 +59,12 @@ def _auth_is_unusable(report: Report) -> bool:
     return any(path[0] == "auth" for path in report.unusable)
 
 
-def _check_server_logins(config: Config, report: Report) -> None:
+def _check_server_logins(config: Config, declared: Declared, report: Report) -> None:
     without = next((shard.name for shard in config.shards if shard.user is None), None)
+    # Without any shard in the file there is a stand-in for one.
     if config.server.user is None and without is not None and ("server",) not in report.unusable:
-        report.mistake(
-            ("server", "user"),
-            f"is missing; add the role the proxy logs in as (shard '{without}' names none)",
-        )
+        which = f" (shard '{without}' names none)" if declared.shards else ""
+        report.mistake(("server", "user"), f"is missing; add the role the proxy logs in as{which}")
     paths: list[OptionPath] = [("server",), *(("shards", i) for i in range(len(config.shards)))]
     for path, login in zip(paths, (config.server, *config.shards), strict=True):
         if login.password is not None and is_verifier(login.password):

@@ -1,9 +1,12 @@
-"""Rules about groups, placements and tables: every name exists and every key is of its group's type."""
+"""Rules about groups, placements, tables and trusted functions: every name exists and every key is of its
+group's type.
+"""
 
 from collections.abc import Iterator
 
 from shardproxy.config.mistakes import OptionPath
 from shardproxy.config.model import Config, Group, Table
+from shardproxy.config.model.config import DEFAULT_GROUP
 from shardproxy.config.model.tables import FAMILIES, INTEGER_BITS
 from shardproxy.config.names import BadName, parse_identifier, parse_relation
 from shardproxy.config.report import Report
@@ -16,7 +19,7 @@ _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 
 
 def check_spread(config: Config, declared: Declared, report: Report) -> None:
-    """Report unknown groups and shards, unusable keys and tables that are named twice."""
+    """Report unknown groups and shards, unusable keys, and tables and functions that are named twice."""
     if config.tenant_group is not None:
         _check_group(("tenant_group",), config.tenant_group, config, declared, report)
     _check_placements(config, declared, report)
@@ -24,6 +27,9 @@ def check_spread(config: Config, declared: Declared, report: Report) -> None:
     for name, table in config.tables.items():
         _check_name(name, tables, report)
         _check_table(("tables", name), table, config, declared, report)
+    functions: dict[RelationName, str] = {}
+    for i, name in enumerate(config.trusted_functions):
+        _check_function(("trusted_functions", i), name, functions, report)
 
 
 def placements(config: Config) -> Iterator[tuple[OptionPath, str, str, str]]:
@@ -40,7 +46,8 @@ def _check_placements(config: Config, declared: Declared, report: Report) -> Non
     for path, group_name, text, shard in placements(config):
         _check_shard(path, shard, declared, report)
         group = config.groups.get(group_name)
-        if group is None:  # tenant_group is unknown, which is reported where it stands
+        # The group is unknown, or another one than the file means: that is reported where it stands.
+        if group is None or (len(path) == 2 and _tenant_group_is_unusable(config, declared)):
             continue
         key = _key(group, text)
         if key is None:
@@ -53,6 +60,11 @@ def _check_placements(config: Config, declared: Declared, report: Report) -> Non
             report.mistake(path, "the same key is placed twice; keep one", at_key=True)
         else:
             placed[group_name, key] = path
+
+
+def _tenant_group_is_unusable(config: Config, declared: Declared) -> bool:
+    meant = DEFAULT_GROUP if DEFAULT_GROUP in declared.groups else next(iter(declared.groups), None)
+    return config.tenant_group is None and meant is not None and meant not in config.groups
 
 
 def _key(group: Group, text: str) -> Key | None:
@@ -86,6 +98,17 @@ def _check_name(name: str, tables: dict[RelationName, str], report: Report) -> N
     if relation in tables:
         report.mistake(path, f"is the same table as '{tables[relation]}'; keep one", at_key=True)
     tables.setdefault(relation, name)
+
+
+def _check_function(path: OptionPath, name: str, functions: dict[RelationName, str], report: Report) -> None:
+    try:
+        function = parse_relation(name, "function")
+    except BadName as error:
+        report.mistake(path, f"{error}, without arguments")
+        return
+    if function in functions:
+        report.mistake(path, f"is the same function as '{functions[function]}'; keep one")
+    functions.setdefault(function, name)
 
 
 def _check_table(path: OptionPath, table: Table, config: Config, declared: Declared, report: Report) -> None:

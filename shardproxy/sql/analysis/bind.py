@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 from shardproxy.sql.analysis.derived import pushed
 from shardproxy.sql.analysis.equivalence import Classes, Facts, Variable
-from shardproxy.sql.analysis.levels import Derived, InsertedKey, Join, JoinKind, Level, Source, Table
+from shardproxy.sql.analysis.levels import (
+    AssignedKey,
+    Derived,
+    InsertedKey,
+    Join,
+    JoinKind,
+    Level,
+    Source,
+    Table,
+)
 from shardproxy.sql.analysis.scope import Variables
 from shardproxy.sql.analysis.surviving import nulled, surviving_facts
 from shardproxy.sql.analysis.values import Value
@@ -24,6 +33,7 @@ class Bound:
     """One occurrence of a sharded table. ``values``: its key is one of them, None: it may be any.
 
     ``inserted``: rows are made, not read. ``follows``: they are made from rows of the same shard's tables.
+    ``kept``: rows are given the key that they have already.
     """
 
     table: Table
@@ -32,6 +42,7 @@ class Bound:
     values: tuple[Value, ...] | None
     inserted: bool = False
     follows: bool = False
+    kept: bool = False
 
 
 class Binder:
@@ -55,6 +66,8 @@ class Binder:
             self.bind(sublink, known if level.always_row or level.rollup else facts)
         for inserted in level.inserted:
             self._inserted(inserted, Classes(facts), level.sources)
+        for assigned in level.assigned:
+            self._assigned(assigned, Classes((*facts, *assigned.facts)))
 
     def _source(self, source: Source, facts: Facts) -> None:
         if isinstance(source, Table):
@@ -138,6 +151,22 @@ class Binder:
                 and read.target.rule.group == rule.group
             )
         self.bound.append(Bound(table, rule.group, family, values, inserted=True, follows=follows))
+
+    def _assigned(self, assigned: AssignedKey, classes: Classes) -> None:
+        """A key that is set to what is known to be equal to it stays as it is; values are for routing to
+        compare.
+        """
+        table, rule, variable = assigned.table, assigned.table.target.rule, assigned.variable
+        if not isinstance(rule, Sharded):
+            return
+        family, values = self._families[rule.group], assigned.values
+        if values is not None:
+            values = suitable([values], family)
+        elif variable is not None and self._variables.info(variable).family is family:
+            if table.key is not None and classes.root(variable) == classes.root(table.key):
+                return
+            values = suitable(classes.values(variable), family)
+        self.bound.append(Bound(table, rule.group, family, values, kept=True))
 
 
 def suitable(choices: Sequence[tuple[Value, ...]], family: KeyFamily) -> tuple[Value, ...] | None:

@@ -6,13 +6,24 @@ from dataclasses import replace
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.build_from import FromBuilder
 from shardproxy.sql.analysis.build_select import build_select, expressions, sublink_levels
+from shardproxy.sql.analysis.conditions import row_elements
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.derived import table_item
-from shardproxy.sql.analysis.equivalence import Fact, OneOf
-from shardproxy.sql.analysis.levels import InsertedKey, Join, JoinKind, Level, Opaque, Output, Table, entries
+from shardproxy.sql.analysis.equivalence import Fact, Facts, OneOf
+from shardproxy.sql.analysis.levels import (
+    AssignedKey,
+    InsertedKey,
+    Join,
+    JoinKind,
+    Level,
+    Opaque,
+    Output,
+    Table,
+    entries,
+)
 from shardproxy.sql.analysis.outputs import target_outputs
 from shardproxy.sql.analysis.scope import Column, Item, Scope
-from shardproxy.sql.analysis.surviving import nulled
+from shardproxy.sql.analysis.surviving import solid
 from shardproxy.sql.analysis.tree import Node, enum_name, kind, type_name
 from shardproxy.sql.analysis.values import Form, Value
 from shardproxy.sql.analysis.with_clause import WithClause
@@ -46,9 +57,9 @@ def build_change(context: Context, statement: Node, scope: Scope) -> Level:
     return level
 
 
-def _target(context: Context, range_var: Node) -> tuple[Table | Opaque, Item]:
-    """The written table as an occurrence, under its name or alias."""
-    target = context.resolve_written(range_var)
+def _target(context: Context, range_var: Node, *events: str) -> tuple[Table | Opaque, Item]:
+    """The table that is written by ``events`` as an occurrence, under its name or alias."""
+    target = context.resolve_written(range_var, *events)
     source, item = table_item(context, target)
     name = range_var.alias.aliasname or range_var.relname
     return source, Item(name, item.columns, item.complete, schema=target.name[0])
@@ -74,42 +85,72 @@ def _scope_of_returning(context: Context, statement: Node, level: Level) -> Scop
 
 def _change(context: Context, statement: Node, level: Level, others: Iterable[Node]) -> None:
     """UPDATE ... FROM and DELETE ... USING: the target joined with the other tables."""
-    source, item = _target(context, statement.relation)
+    event = "UPDATE" if type_name(statement) == "UpdateStmt" else "DELETE"
+    source, item = _target(context, statement.relation, event)
     level.written = source
     level.scope.items.append(item)
     builder = FromBuilder(context, level.scope, build_select)
     level.sources = [source, *(builder.add(node) for node in others)]
     if type_name(statement) == "UpdateStmt":
-        _check_assignments(source, statement.target_list)
+        _assign(context, source, statement.target_list, level)
     if kind(statement.where_clause) == "current_of_expr":
         raise Refused("WHERE CURRENT OF a cursor", hint="Name the row by its key.")
     if kind(statement.where_clause):
-        level.facts = context.conditions.facts(statement.where_clause, level.scope, nulled(level.sources))
+        level.facts = context.conditions.facts(statement.where_clause, level.scope, solid(level.sources))
 
 
-def _check_assignments(source: Table | Opaque, targets: Iterable[Node]) -> None:
-    """Refuse to change a row's sharding key: the row would have to move to another shard."""
+def _assign(
+    context: Context, source: Table | Opaque, targets: Iterable[Node], level: Level, facts: Facts = ()
+) -> None:
+    """Note what the assignments of an UPDATE set the sharding key to: it has to stay what it is, for with
+    another the row would have to move to another shard. ``facts`` hold for the rows that are changed.
+    """
     if not isinstance(source, Table) or not isinstance(source.target.rule, Sharded):
         return
-    key = source.target.rule.key
+    key, relation = source.target.rule.key, source.target.relation
+    column = relation.column(key) if relation is not None else None
+    if column is not None and column.generated:
+        raise Refused(f'UPDATE of table "{source.target.name[1]}", whose sharding key "{key}" is generated')
     for target in targets:
-        if target.res_target.name == key:
-            raise Refused(
-                f'changing the sharding key "{key}" of table "{source.target.name[1]}"',
-                hint="Delete the row and insert it under its new key.",
-            )
+        if target.res_target.name != source.target.rule.key:
+            continue
+        node = None if target.res_target.indirection else _assigned(target.res_target.val)
+        value = context.values.read(node) if node is not None else None
+        variable = context.conditions.column(node, level.scope) if node is not None else None
+        if variable is not None and variable == source.key:
+            continue
+        values = None if value is None else (value,)
+        level.assigned.append(AssignedKey(source, variable, values, facts))
+
+
+def _assigned(node: Node) -> Node | None:
+    """The expression that a column is set to; None where a subquery gives several."""
+    if kind(node) != "multi_assign_ref":
+        return node
+    elements = row_elements(node.multi_assign_ref.source)
+    return None if elements is None else elements[node.multi_assign_ref.colno - 1]
+
+
+def changed_key(table: Table) -> Refused:
+    """The refusal to change a row's sharding key: the row would have to move to another shard."""
+    key = table.target.rule.key if isinstance(table.target.rule, Sharded) else ""
+    return Refused(
+        f'changing the sharding key "{key}" of table "{table.target.name[1]}"',
+        hint="Delete the row and insert it under its new key.",
+    )
 
 
 def _insert(context: Context, statement: Node, level: Level) -> None:
-    source, item = _target(context, statement.relation)
+    updates = enum_name(statement.on_conflict_clause, "action") == "ONCONFLICT_UPDATE"
+    source, item = _target(context, statement.relation, "INSERT", *(["UPDATE"] if updates else []))
     level.scope.items.append(item)
     rows: Level | None = None
     if kind(statement.select_stmt):
         rows = build_select(context, statement.select_stmt.select_stmt, Scope(parent=level.scope.beside()))
         level.standalone.append(rows)
     if statement.HasField("on_conflict_clause"):
-        _check_assignments(source, statement.on_conflict_clause.target_list)
         level.scope.items.append(Item("excluded", item.columns, by_column=False))
+        _assign(context, source, statement.on_conflict_clause.target_list, level)
     if isinstance(source, Table) and isinstance(source.target.rule, Sharded):
         names = [target.res_target.name for target in statement.cols]
         position = _key_position(source, names)
@@ -181,20 +222,22 @@ def _merge(context: Context, statement: Node, level: Level) -> None:
     """MERGE: the source joined with the target; which side keeps rows without a partner depends on the
     actions.
     """
-    target, item = _target(context, statement.relation)
+    clauses = [node.merge_when_clause for node in statement.merge_when_clauses]
+    commands = {enum_name(clause, "command_type").removeprefix("CMD_") for clause in clauses} - {"NOTHING"}
+    target, item = _target(context, statement.relation, *sorted(commands))
     builder = FromBuilder(context, level.scope, build_select)
     source = builder.add(statement.source_relation)
     level.written = target
     level.scope.items.insert(0, item)
-    clauses = [node.merge_when_clause for node in statement.merge_when_clauses]
     matches = {enum_name(clause, "match_kind") for clause in clauses}
-    facts = context.conditions.facts(statement.join_condition, level.scope, frozenset())
+    facts = context.conditions.facts(statement.join_condition, level.scope, solid((source, target)))
     both = entries(target) | entries(source)
     level.sources = [Join(_merge_join(matches), source, target, facts, (), both)]
     for clause in clauses:
         match enum_name(clause, "command_type"):
             case "CMD_UPDATE":
-                _check_assignments(target, clause.target_list)
+                matched = enum_name(clause, "match_kind") == "MERGE_WHEN_MATCHED"
+                _assign(context, target, clause.target_list, level, facts if matched else ())
             case "CMD_INSERT":
                 _merge_insert(context, clause, target, level)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.context import Context
@@ -14,6 +15,8 @@ from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, strings, 
 
 SelectBuilder = Callable[[Context, Node, Scope], Level]
 Built = tuple[Source, list[Item]]
+
+NOTHING_SOLID: Final[frozenset[int]] = frozenset()
 
 _KINDS = {
     "JOIN_INNER": JoinKind.INNER,
@@ -135,8 +138,7 @@ class FromBuilder:
         scope = self._scope.beside([*left_items, *right_items])
         sublinks: tuple[Level, ...] = ()
         if kind(join.quals):
-            below = entries(left) | entries(right)
-            facts = (*facts, *self._context.conditions.facts(join.quals, scope, below))
+            facts = (*facts, *self._context.conditions.facts(join.quals, scope, NOTHING_SOLID))
             sublinks = self._sublinks([join.quals], scope)
         source = Join(join_kind, left, right, facts, sublinks, entries(left) | entries(right))
         if join.is_natural and not complete:

@@ -9,7 +9,7 @@ from shardproxy.sql.analysis.equivalence import Variable
 from shardproxy.sql.analysis.levels import Level, Output, Outputs
 from shardproxy.sql.analysis.outputs import target_outputs, values_outputs
 from shardproxy.sql.analysis.scope import Scope
-from shardproxy.sql.analysis.surviving import nulled
+from shardproxy.sql.analysis.surviving import solid
 from shardproxy.sql.analysis.tree import Node, enum_name, kind, type_name, walk_level
 from shardproxy.sql.analysis.values import read_integer
 from shardproxy.sql.analysis.with_clause import ChangeBuilder, WithClause
@@ -70,7 +70,7 @@ def _plain(context: Context, select: Node, level: Level) -> None:
     builder = FromBuilder(context, scope, build_select)
     level.sources = [builder.add(node) for node in select.from_clause]
     if kind(select.where_clause):
-        level.facts = context.conditions.facts(select.where_clause, scope, nulled(level.sources))
+        level.facts = context.conditions.facts(select.where_clause, scope, solid(level.sources))
     level.outputs = target_outputs(select.target_list, scope, context.conditions, context.values)
     _note_aggregates(context, select, scope)
     level.barrier = _calls_window(select) or any(kind(node) for node in select.distinct_clause)

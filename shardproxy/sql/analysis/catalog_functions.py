@@ -114,6 +114,23 @@ RUNS_TEXT: Final = frozenset(
 
 SERVER_FILES: Final = frozenset({"pg_read_file", "pg_read_binary_file", "pg_stat_file", "pg_ls_dir"})
 
+SIGNALS: Final = frozenset({"pg_cancel_backend", "pg_terminate_backend"})
+"""They name a server process, and server processes are lent from session to session."""
+
+CONNECTION_CATALOGS: Final = frozenset({"pg_prepared_statements"})
+CONNECTION_FUNCTIONS: Final = frozenset({"pg_prepared_statement"})
+"""They show what is prepared on the server connection, by whomever."""
+
+REVEALING_CATALOGS: Final = frozenset(
+    """
+    pg_stats pg_stats_ext pg_stats_ext_exprs pg_statistic pg_statistic_ext_data pg_stat_activity
+    """.split()
+)
+REVEALING_FUNCTIONS: Final = frozenset(
+    {"pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_mcv_list_items"}
+)
+"""They show values out of rows, or statements of other sessions: not for a session of one tenant."""
+
 SESSION_STATE: Final = frozenset({"setseed", "pg_replication_origin_session_setup", "pg_export_snapshot"})
 """They change the server connection for what follows."""
 
@@ -127,3 +144,39 @@ CLOCKS: Final = frozenset(
     """.split()
 )
 """Stable within one server, and different on each."""
+
+READ_DATES: Final = frozenset(
+    """
+    date time timetz timestamp timestamptz daterange tsrange tstzrange datemultirange tsmultirange
+    tstzmultirange date_in time_in timetz_in timestamp_in timestamptz_in array_in domain_in multirange_in
+    range_in record_in json_populate_record json_populate_recordset jsonb_populate_record
+    jsonb_populate_record_valid jsonb_populate_recordset
+    """.split()
+)
+"""They make a date or time of any text, in which 'now' is the begin of the transaction."""
+
+BINDING: Final = (
+    (VOLATILE | LIKE_VOLATILE | SESSION_STATE | CLOCKS | READ_DATES)
+    | {"mxid_age", "pg_cursor", "pg_prepared_statement", "pg_get_replication_slots", "pg_listening_channels"}
+    | {"pg_timezone_names", "pg_timezone_abbrevs", "pg_timezone_abbrevs_abbrevs", "pg_timezone_abbrevs_zone"}
+) - {"version", "set_config"}
+"""What they answer is of this transaction, or of this server alone: a block that called one stays where it
+is, because one begun anew could be told by it. version() says no more than that servers differ, which they
+may; set_config() is followed.
+"""
+
+BINDING_PREFIX: Final = "pg_stat_get_"
+"""So begin the functions behind the statistics views, which show the running transaction."""
+
+BINDING_VIEWS: Final = frozenset(
+    """
+    pg_aios pg_backend_memory_contexts pg_cursors pg_file_settings pg_locks pg_prepared_statements
+    pg_prepared_xacts pg_replication_origin_status pg_replication_slots pg_sequences pg_shmem_allocations
+    pg_shmem_allocations_numa pg_timezone_abbrevs pg_timezone_names
+    """.split()
+)
+"""System views that show what sessions and transactions of one server do, as those whose name begins with
+:data:`BINDING_VIEW_PREFIXES` do; all others show definitions.
+"""
+
+BINDING_VIEW_PREFIXES: Final = ("pg_stat_", "pg_statio_")

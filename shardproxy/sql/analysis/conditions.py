@@ -21,11 +21,11 @@ class Conditions:
         self._values = values
         self.builtin_equality = builtin_equality
 
-    def facts(self, node: Node, scope: Scope, nullable: frozenset[int] = frozenset()) -> Facts:
-        """What holds for each row for which the condition is true. ``nullable``: entries that outer joins
-        null.
+    def facts(self, node: Node, scope: Scope, solid: frozenset[int]) -> Facts:
+        """What holds for each row for which the condition is true. ``solid``: entries that no outer join
+        makes NULL here; those of a level around this one are never among them.
         """
-        return tuple(self._facts(node, scope, nullable))
+        return tuple(self._facts(node, scope, solid))
 
     def column(self, node: Node, scope: Scope) -> Variable | None:
         """The variable that an expression is, perhaps cast from varchar to text: no comparison changes."""
@@ -42,24 +42,22 @@ class Conditions:
                 return variable if self._variables.info(variable).family is KeyFamily.TEXT else None
         return None
 
-    def _facts(self, node: Node, scope: Scope, nullable: frozenset[int]) -> Iterator[Fact]:
+    def _facts(self, node: Node, scope: Scope, solid: frozenset[int]) -> Iterator[Fact]:
         match kind(node):
             case "bool_expr":
-                yield from self._boolean(node.bool_expr, scope, nullable)
+                yield from self._boolean(node.bool_expr, scope, solid)
             case "a_expr":
-                yield from self._comparison(node.a_expr, scope, nullable)
+                yield from self._comparison(node.a_expr, scope, solid)
 
-    def _boolean(self, expression: Node, scope: Scope, nullable: frozenset[int]) -> Iterator[Fact]:
+    def _boolean(self, expression: Node, scope: Scope, solid: frozenset[int]) -> Iterator[Fact]:
         match enum_name(expression, "boolop"):
             case "AND_EXPR":
                 for argument in expression.args:
-                    yield from self._facts(argument, scope, nullable)
+                    yield from self._facts(argument, scope, solid)
             case "OR_EXPR":
-                yield from _alternatives(
-                    [self.facts(argument, scope, nullable) for argument in expression.args]
-                )
+                yield from _alternatives([self.facts(argument, scope, solid) for argument in expression.args])
 
-    def _comparison(self, expression: Node, scope: Scope, nullable: frozenset[int]) -> Iterator[Fact]:
+    def _comparison(self, expression: Node, scope: Scope, solid: frozenset[int]) -> Iterator[Fact]:
         if not self.builtin_equality or strings(expression.name) not in (("=",), ("pg_catalog", "=")):
             return
         match enum_name(expression, "kind"):
@@ -72,7 +70,7 @@ class Conditions:
                 values = self._values.read_array(expression.rexpr)
                 yield from self._one_of(variable, values)
             case "AEXPR_NOT_DISTINCT":
-                yield from self._not_distinct(expression.lexpr, expression.rexpr, scope, nullable)
+                yield from self._not_distinct(expression.lexpr, expression.rexpr, scope, solid)
 
     def _equality(self, left: Node, right: Node, scope: Scope) -> Iterator[Fact]:
         row, partner = row_elements(left), row_elements(right)
@@ -103,9 +101,7 @@ class Conditions:
                 values = self._values.read_all([elements[i] for elements in rows])
                 yield from self._one_of(self.column(element, scope), values)
 
-    def _not_distinct(
-        self, left: Node, right: Node, scope: Scope, nullable: frozenset[int]
-    ) -> Iterator[Fact]:
+    def _not_distinct(self, left: Node, right: Node, scope: Scope, solid: frozenset[int]) -> Iterator[Fact]:
         """``x IS NOT DISTINCT FROM 7`` is ``x = 7``; with NULL it holds for rows without a key, of which
         there are none only where the column is NOT NULL and no outer join makes it NULL.
         """
@@ -116,7 +112,7 @@ class Conditions:
         if variable is None or value is None:
             return
         info = self._variables.info(variable)
-        never_null = info.not_null and info.entry not in nullable
+        never_null = info.not_null and info.entry in solid
         if never_null or value.form in (Form.INTEGER, Form.STRING):
             yield from self._one_of(variable, (value,))
 

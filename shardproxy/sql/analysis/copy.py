@@ -7,7 +7,7 @@ from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.names import Nature, Target
 from shardproxy.sql.analysis.queries import is_query, query
 from shardproxy.sql.analysis.tree import Node, inner, kind
-from shardproxy.sql.analysis.verdict import check_targets
+from shardproxy.sql.analysis.verdict import READING_HINT, check_targets
 from shardproxy.sql.statement import Kind, Reach, Statement
 from shardproxy.topology.tables import Local
 
@@ -20,10 +20,16 @@ def copy_statement(context: Context, node: Node) -> Statement:
         )
     if kind(node.query):
         return _copy_query(context, node)
-    target = context.resolve_written(node.relation) if node.is_from else context.resolve(node.relation)
+    target = (
+        context.resolve_written(node.relation, "INSERT") if node.is_from else context.resolve(node.relation)
+    )
     check_targets([target])
     if context.use.reads is not None:
-        raise Refused(f"COPY with the function {context.use.reads}, which may read sharded tables")
+        raise Refused(
+            f"COPY with the function {context.use.reads}, which may read sharded tables",
+            detail=context.use.why,
+            hint=READING_HINT,
+        )
     statement = _copy_table(target, is_from=node.is_from)
     return replace(statement, read_only=not node.is_from and not context.use.volatile)
 

@@ -35,8 +35,13 @@ def table_item(context: Context, target: Target, *, sampled: bool = False) -> tu
     if key is not None and variables.info(key).family is not family:
         key = None
     column = relation.column(target.rule.key)
-    length = _LENGTH.fullmatch(column.type_name) if column is not None else None
-    return Table(entry, target, key, sampled, int(length[1]) if length else None), item
+    return Table(entry, target, key, sampled, column_length(column) if column is not None else None), item
+
+
+def column_length(column: TableColumn) -> int | None:
+    """How many characters a varchar(n) holds; None for other columns."""
+    length = _LENGTH.fullmatch(column.type_name)
+    return int(length[1]) if length else None
 
 
 def column_family(column: TableColumn) -> KeyFamily | None:

@@ -101,6 +101,18 @@ class InsertedKey:
     values: tuple[Value, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AssignedKey:
+    """What a level's UPDATE sets the sharding key of ``table`` to. ``facts`` hold for the rows it changes,
+    besides those of the level.
+    """
+
+    table: Table
+    variable: Variable | None = None
+    values: tuple[Value, ...] | None = None
+    facts: Facts = ()
+
+
 @dataclass(slots=True)
 class Level:
     """One SELECT, VALUES, set operation, INSERT, UPDATE, DELETE or MERGE.
@@ -121,6 +133,7 @@ class Level:
     )  # evaluated by themselves: a source of rows, a CTE
     arms: tuple["Level", ...] = ()
     inserted: list[InsertedKey] = field(default_factory=list)
+    assigned: list[AssignedKey] = field(default_factory=list)
     written: Source | None = None  # the table that UPDATE, DELETE or MERGE changes
     barrier: bool = False
     groups: frozenset[Variable] | None = None

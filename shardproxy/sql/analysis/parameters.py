@@ -13,14 +13,14 @@ from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.tree import Node, children, inner, kind, strings, type_name
 from shardproxy.sql.statement import KeySet, Parameter
 from shardproxy.topology.keys import KeyFamily, family_of
+from shardproxy.topology.type_oids import FIRST_USER_OID
 
-_LISTS: Final = frozenset({"List", "A_ArrayExpr", "RowExpr"})
+_LISTS: Final = frozenset({"List", "A_ArrayExpr", "RowExpr", "MultiAssignRef"})
 _COMPARISONS: Final = frozenset({"=", "<>", "<", ">", "<=", ">="})
 _TEXT_FUNCTIONS: Final = frozenset(
     {"lower", "upper", "length", "concat", "concat_ws", "format", "md5", "btrim", "ltrim", "rtrim"}
     | {"jsonb_build_object", "json_build_object", "to_tsquery", "plainto_tsquery", "current_setting"}
 )
-_USER_TYPES: Final = 16384  # the first OID that is not built in
 _CONFUSABLE: Final = {
     KeyFamily.TEXT: frozenset({18, 19, 1042}),  # "char", name, bpchar
     KeyFamily.INTEGER: frozenset({26, 700, 701, 790, 1700}),  # oid, real, double precision, money, numeric
@@ -92,7 +92,7 @@ def _decides_for(user: Node, family: KeyFamily, context: Context, columns: _Colu
             return True
         case "SelectStmt" | "ResTarget":  # LIMIT, VALUES and select lists, which may fill columns
             return not any(
-                column.type_oid in _CONFUSABLE[family] or column.type_oid >= _USER_TYPES
+                column.type_oid in _CONFUSABLE[family] or column.type_oid >= FIRST_USER_OID
                 for target in context.written.values()
                 if target.relation is not None
                 for column in target.relation.columns

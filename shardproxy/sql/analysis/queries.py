@@ -18,20 +18,24 @@ from shardproxy.sql.statement import Kind, Statement
 QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 
 
-def query(context: Context, node: Node, kind: Kind = Kind.QUERY) -> Statement:
-    """The plan of a query. Raises Refused."""
+def query(context: Context, node: Node, kind: Kind = Kind.QUERY, *, alone: bool = False) -> Statement:
+    """The plan of a query. Raises Refused.
+
+    ``alone``: it is no part of another statement, which may run it later, elsewhere or not at all.
+    """
     into = _into(node)
     if into is not None:
         temporary_table(context, into.rel)
-    return _with_settings(context, node, judge(context, build(context, node), kind, command_tag(node)))
+    statement = judge(context, build(context, node), kind, command_tag(node))
+    return _with_settings(context, node, statement, alone=alone)
 
 
-def _with_settings(context: Context, node: Node, statement: Statement) -> Statement:
+def _with_settings(context: Context, node: Node, statement: Statement, *, alone: bool) -> Statement:
     """The statement with what its calls of set_config() change."""
     calls = context.use.set_configs
     if not calls:
         return statement
-    changes = set_config.followed(node)
+    changes = set_config.followed(node) if alone else ()
     if len(changes) == len(calls):
         return replace(statement, set_config=changes)
     lasting = [call for call in calls if set_config.check_elsewhere(call)]

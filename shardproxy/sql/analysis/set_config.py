@@ -1,13 +1,14 @@
 """SELECT set_config(...): SET as a function call, which drivers and frameworks use.
 
 Where the calls are the columns of a SELECT without tables, the session follows them as it follows SET.
-Anywhere else only settings that do not change how statements are read may be set, and the session keeps its
-server connection.
+Anywhere else, in a SELECT that is explained, prepared or copied too, only settings that do not change how
+statements are read may be set, and the session keeps its server connection.
 """
 
 from typing import Final
 
 from shardproxy.errors import Refused
+from shardproxy.sql.analysis.settings import OF_SERVER
 from shardproxy.sql.analysis.tree import Node, inner, kind, strings, type_name
 from shardproxy.sql.statement import SettingChange
 
@@ -50,11 +51,14 @@ def check_elsewhere(call: Node) -> bool:
     return len(call.args) != 3 or _boolean(call.args[2]) is not True
 
 
-def check_read(call: Node) -> None:
-    """Refuse current_setting() of one of the proxy's own, which no server knows."""
+def check_read(call: Node) -> bool:
+    """Refuse current_setting() of one of the proxy's own, which no server knows; False when a replica must
+    not be asked.
+    """
     name = _text(call.args[0]) if call.args else None
     if name is not None and name.lower().startswith("shardproxy."):
         raise Refused(f"current_setting() of {name}", hint=f"SHOW {name.lower()} tells it.")
+    return name is None or name.lower() != OF_SERVER
 
 
 def _change(call: Node) -> SettingChange | None:

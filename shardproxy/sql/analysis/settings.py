@@ -15,6 +15,9 @@ _QUOTED_LISTS: Final = frozenset(
 )
 """Settings whose value is a list of identifiers (GUC_LIST_QUOTE)."""
 
+OF_SERVER: Final = "transaction_read_only"
+"""Of a replica it says "on", and yet the session's changes, which go to the primary, are made."""
+
 
 def set_statement(node: Node, sql: str) -> Statement:
     """SET, RESET, SET TRANSACTION, SET SESSION CHARACTERISTICS, SET TIME ZONE, SET ROLE ..."""
@@ -41,7 +44,9 @@ def set_statement(node: Node, sql: str) -> Statement:
 
 def show_statement(node: Node) -> Statement:
     """SHOW of one setting; the name "all" for SHOW ALL."""
-    return Statement(Kind.SHOW, "SHOW", Reach.ANYWHERE, name=node.name.lower(), read_only=True)
+    name = node.name.lower()
+    stable = name != OF_SERVER
+    return Statement(Kind.SHOW, "SHOW", Reach.ANYWHERE, name=name, read_only=stable, movable=stable)
 
 
 def setting_text(name: str, arguments: Node) -> str:

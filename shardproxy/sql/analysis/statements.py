@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from shardproxy.errors import Refused, StatementError
 from shardproxy.sql import grammar
 from shardproxy.sql.analysis.context import Context, make_conditions
+from shardproxy.sql.analysis.effects import effects_of
 from shardproxy.sql.analysis.functions import FunctionUse
+from shardproxy.sql.analysis.movable import is_movable
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.queries import QUERIES, query
 from shardproxy.sql.analysis.scope import Variables
@@ -75,16 +77,20 @@ def _plan(
     values = ValueReader(text, places, builtin_types_first=names.builtin_first)
     found = survey(node)
     use = FunctionUse()
-    context = Context(names, variables, values, make_conditions(names, variables, values), found, use)
+    effects = effects_of(names.schema, names.rules)
+    context = Context(
+        names, variables, values, make_conditions(names, variables, values), found, use, effects
+    )
     use.add_all(found, names)
     if type_name(node) in QUERIES:
-        statement = query(context, node)
+        statement = query(context, node, alone=True)
+        statement = replace(statement, movable=is_movable(context, node, statement))
     else:
         statement = utility(context, node, sql)
     context.check_accounted()
     if context.unknown is not None:
         error = does_not_exist(context.unknown, text)
-        statement = replace(statement, unless_pinned=error, foldable=False)
+        statement = replace(statement, unless_pinned=error, private=True, foldable=False)
     return statement
 
 

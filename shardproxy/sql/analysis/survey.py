@@ -25,9 +25,11 @@ class Survey:
     clock: str | None = None  # CURRENT_TIMESTAMP and its like
     operators: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)  # what is selected from something by a dot
+    types: set[tuple[str, ...]] = field(default_factory=set)  # as they are named, qualified or not
 
 
 _CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_BETWEEN = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"})
 _SAME_EVERYWHERE = frozenset(
     {
         "SVFOP_CURRENT_ROLE",
@@ -51,9 +53,15 @@ def survey(statement: Node) -> Survey:
                 found.functions.append(node)
             case "ParamRef":
                 found.parameters[node.number] += 1
+            case "TypeName":
+                found.types.add(strings(node.names))
             case "SubLink":
                 found.sublinks = True
-                found.operators.update(strings(node.oper_name)[-1:])
+                found.operators.update(strings(node.oper_name)[-1:] or ("=",))
+            case "CaseExpr" if node.HasField("arg"):
+                found.operators.add("=")
+            case "JoinExpr" if node.using_clause or node.is_natural:
+                found.operators.add("=")
             case "SortBy":
                 found.operators.update(strings(node.use_op)[-1:])
             case "A_Indirection":
@@ -67,6 +75,8 @@ def survey(statement: Node) -> Survey:
                     found.fields.add(last)
             case "A_Expr":
                 found.operators.update(strings(node.name)[-1:])
+                if enum_name(node, "kind") in _BETWEEN:
+                    found.operators.update(("<", ">", "<=", ">="))
             case "SQLValueFunction":
                 operation = enum_name(node, "op")
                 if operation not in _SAME_EVERYWHERE:

@@ -57,6 +57,11 @@ def kept_sides(join: Join, present: frozenset[int]) -> tuple[bool, bool]:
     return left_stays, right_stays
 
 
+def solid(sources: Sequence[Source]) -> frozenset[int]:
+    """The occurrences that no outer join among ``sources`` makes NULL."""
+    return frozenset().union(*map(entries, sources)) - nulled(sources)
+
+
 def nulled(sources: Iterable[Source]) -> frozenset[int]:
     """The occurrences that an outer join may make NULL."""
     found: set[int] = set()

@@ -74,7 +74,8 @@ def _transaction(self: Utility) -> Statement:
     transaction_kind = _TRANSACTION_KINDS.get(enum_name(self.node, "kind"))
     if transaction_kind is None:
         raise Refused(command_tag(self.node), hint="Two-phase commit is the proxy's own business.")
-    return self.anywhere(transaction_kind, name=self.node.savepoint_name or None)
+    statement = self.anywhere(transaction_kind, name=self.node.savepoint_name or None)
+    return replace(statement, chain=self.node.chain)
 
 
 def _discard(self: Utility) -> Statement:
@@ -100,7 +101,7 @@ def _prepare(self: Utility) -> Statement:
 
 
 def _execute(self: Utility) -> Statement:
-    return self.anywhere(name=self.node.name)
+    return replace(self.anywhere(name=self.node.name), private=True)
 
 
 def _declare(self: Utility) -> Statement:
@@ -118,7 +119,7 @@ def _declare(self: Utility) -> Statement:
 
 
 def _cursor(self: Utility) -> Statement:
-    return self.anywhere(name=self.node.portalname or None)
+    return replace(self.anywhere(name=self.node.portalname or None), private=True)
 
 
 def _explain(self: Utility) -> Statement:

@@ -8,9 +8,10 @@ from typing import Final
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.bind import Binder, Bound
-from shardproxy.sql.analysis.build_change import unknown_key
+from shardproxy.sql.analysis.build_change import changed_key, unknown_key
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.fan_out import obstacle
+from shardproxy.sql.analysis.functions import FunctionUse
 from shardproxy.sql.analysis.levels import Level
 from shardproxy.sql.analysis.names import Nature, Target
 from shardproxy.sql.analysis.parameters import check_parameters
@@ -18,6 +19,9 @@ from shardproxy.sql.analysis.values import Form
 from shardproxy.sql.statement import KeySet, Kind, Reach, Statement
 from shardproxy.topology.tables import Local, RelationName, Sharded
 
+READING_HINT: Final = (
+    "Declare it under trusted_functions if it stays with the tenant, or IMMUTABLE if it reads no tables."
+)
 _OWN: Final = (Nature.SHARDED, Nature.REFERENCE, Nature.LOCAL)
 
 
@@ -36,9 +40,11 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
         relations=relations,
         catalog=catalog or use.notifies,
         notifies=use.notifies,
+        reveals=use.reveals,
         pins=use.pins,
         read_only=_read_only(context),
         foldable=context.values.foldable and not use.values_read,
+        reads=_reading_function(use) if use.reads is not None else None,
     )
     shard = _local_shard(context, sharded=bool(binder.bound))
     if binder.bound:
@@ -48,8 +54,8 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
             f"{use.sequence}() without a sharding key: each shard has a sequence of its own",
             hint="Name the sharding key in the statement, or SET shardproxy.tenant.",
         )
-    if use.reads is not None:
-        return replace(statement, reach=Reach.UNBOUND, refusal=_reading_function(use.reads))
+    if statement.reads is not None:
+        return replace(statement, reach=Reach.UNBOUND, refusal=statement.reads)
     if shard is not None:
         return replace(statement, reach=Reach.LOCAL, local_shard=shard)
     if context.found.locking and relations:
@@ -88,7 +94,11 @@ def _local_shard(context: Context, *, sharded: bool) -> str | None:
     if shards and sharded:
         raise Refused("a local table and a sharded table in one statement")
     if shards and context.use.reads is not None:
-        raise Refused(f"a local table and the function {context.use.reads}, which may read sharded tables")
+        raise Refused(
+            f"a local table and the function {context.use.reads}, which may read sharded tables",
+            detail=context.use.why,
+            hint=READING_HINT,
+        )
     return shards.pop() if shards else None
 
 
@@ -102,6 +112,8 @@ def _sharded(context: Context, level: Level, bound: list[Bound], statement: Stat
     for occurrence in bound:
         if occurrence.inserted and occurrence.values is None and not occurrence.follows:
             raise unknown_key(occurrence.table)
+        if occurrence.kept and occurrence.values is None:
+            raise changed_key(occurrence.table)
     if context.use.notifies:
         raise Refused("pg_notify() with a sharded table", hint="Send NOTIFY as a statement of its own.")
     unbound = _unbound(bound)
@@ -109,11 +121,11 @@ def _sharded(context: Context, level: Level, bound: list[Bound], statement: Stat
         dict.fromkeys(_key_set(occurrence) for occurrence in bound if occurrence.values is not None)
     )
     check_parameters(context, key_sets)
-    reads = context.use.reads
+    reads = statement.reads
     reach = Reach.UNBOUND if unbound or reads is not None else Reach.KEYED
     statement = replace(statement, reach=reach, key_sets=key_sets, unbound=unbound)
     if reads is not None and not unbound:
-        return replace(statement, refusal=_reading_function(reads))
+        return replace(statement, refusal=reads)
     if statement.kind is not Kind.QUERY:
         return replace(statement, refusal=_several(f"{statement.tag} over several shards", bound))
     construct = obstacle(context, level)
@@ -138,7 +150,7 @@ def _rule_name(bound: Bound) -> RelationName:
 
 def _key_set(bound: Bound) -> KeySet:
     sources = dict.fromkeys(source for value in bound.values or () for source in value.sources(bound.family))
-    length = bound.table.length if bound.inserted else None
+    length = bound.table.length if bound.inserted or bound.kept else None
     if length is not None and all(
         value.form is Form.STRING and value.place is None for value in bound.values or ()
     ):
@@ -147,7 +159,7 @@ def _key_set(bound: Bound) -> KeySet:
                 f"a sharding key longer than its column, of type varchar({length})", sqlstate="22001"
             )
         length = None
-    return KeySet(bound.group, bound.family, tuple(sources), length)
+    return KeySet(bound.group, bound.family, tuple(sources), length, bound.kept)
 
 
 def _several(construct: str, bound: list[Bound]) -> Refused:
@@ -162,8 +174,7 @@ def _several(construct: str, bound: list[Bound]) -> Refused:
     )
 
 
-def _reading_function(name: str) -> Refused:
+def _reading_function(use: FunctionUse) -> Refused:
     return Refused(
-        f"the function {name}, which may read sharded tables",
-        hint="Declare it IMMUTABLE if it reads none, or SET shardproxy.tenant if all tables are its group's.",
+        f"the function {use.reads}, which may read sharded tables", detail=use.why, hint=READING_HINT
     )

@@ -5,6 +5,7 @@ from shardproxy.sql.analysis.functions import FunctionUse
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.survey import survey
 from shardproxy.sql.analysis.tree import Node, inner
+from shardproxy.sql.analysis.verdict import READING_HINT
 from shardproxy.sql.isolation.written import HINT
 from shardproxy.sql.statement import Constant, KeySet, Kind, Reach, Statement
 from shardproxy.topology.keys import Key
@@ -18,7 +19,8 @@ def check_functions(statement: Node, names: Names) -> None:
     if use.reads is not None:
         raise Refused(
             f"the function {use.reads}, which may read rows of other tenants",
-            hint="Declare it IMMUTABLE if it reads no tables.",
+            detail=use.why,
+            hint=READING_HINT,
         )
 
 
@@ -31,6 +33,8 @@ def check_bound(before: Statement, after: Statement, rules: TableRules, own: Key
         refusal = after.refusal
         assert refusal is not None
         raise Refused(refusal.construct, hint=refusal.hint, detail=refusal.detail, sqlstate=refusal.sqlstate)
+    if after.reads is not None:
+        raise Refused(after.reads.construct, detail=after.reads.detail, hint=after.reads.hint)
     if after.reach is Reach.UNBOUND and not after.unbound:
         raise Refused(f"{after.tag}, which may read rows of other tenants", hint=HINT)
     if after.kind is Kind.COPY_IN:

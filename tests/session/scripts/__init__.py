@@ -5,12 +5,12 @@ They touch only the coupons of the tenant ``hooli``, whose shard is not the desi
 
 from pathlib import Path
 
-from tests.session.scripts import copying, extended, mixed, pipelines, portals, wrong_messages
+from tests.session.scripts import copying, extended, mixed, moving, pipelines, portals, wrong_messages
 from tests.session.scripts.vocabulary import SCRIPTS, TENANT, Script, add, q
 
 __all__ = ["MODULES", "SCRIPTS", "TENANT", "Script", "q"]
 
-MODULES = (copying, extended, mixed, pipelines, portals, wrong_messages)
+MODULES = (copying, extended, mixed, moving, pipelines, portals, wrong_messages)
 
 
 def _read_simple() -> None:
