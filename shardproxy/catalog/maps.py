@@ -97,8 +97,9 @@ async def publish(
             current = await read(catalog)
             if base is not None and current.epoch != base:
                 raise MapChanged(f"the map is of epoch {current.epoch} now, not of {base} any more")
-            heard_of = [await shard.fetchval(_HEARD_OF) for shard in concerned.values()]
-            epoch = 1 + max(current.epoch, *heard_of, 0)
+            epoch = 1 + max(
+                [current.epoch, *[await shard.fetchval(_HEARD_OF) for shard in concerned.values()]]
+            )
             if all([await shard.fetchval(_TELL_SHARD, epoch) for shard in concerned.values()]):
                 published = _numbered(change(current), epoch, concerned)
                 await _insert(catalog, published, why)

@@ -24,9 +24,11 @@ CREATE TABLE shardproxy.moving (
     epoch  integer  -- of the map that says "moved"
 );
 
--- A row that goes through the stream of a move behind its last change.
+-- Rows that go through the stream of a move behind its changes: when a mark is on the target, so are they.
 CREATE TABLE shardproxy.marker (
-    move bigint PRIMARY KEY
+    move bigint NOT NULL,
+    mark uuid NOT NULL,
+    PRIMARY KEY (move, mark)
 );
 
 -- A server connection enters an epoch: from now on, until it leaves, the epoch cannot be retired. The lock comes first

@@ -17,10 +17,12 @@ COMMANDS: Final = {
     "init": "shardproxy.cli.init:init",
     "map": "shardproxy.cli.map:map_",
     "route": "shardproxy.cli.route:route",
+    "tenant": "shardproxy.cli.tenant:tenant",
+    "moves": "shardproxy.cli.moves:moves",
     "demo": "shardproxy.demo.command:demo",
     "config-schema": "shardproxy.cli.config_schema:config_schema",
 }
-"""Where each command's function is. A module is imported when its command is used or listed."""
+"""Where each command's function, or group of commands, is. A module is imported when it is used or listed."""
 
 HIDDEN: Final = frozenset({"config-schema"})
 
@@ -34,9 +36,14 @@ class LazyCommands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module, function = COMMANDS[cmd_name].split(":")
+        module, name = COMMANDS[cmd_name].split(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            group = typer.main.get_command(found)
+            group.name = cmd_name
+            return group
         single = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-        single.command(cmd_name, hidden=cmd_name in HIDDEN)(getattr(import_module(module), function))
+        single.command(cmd_name, hidden=cmd_name in HIDDEN)(found)
         return typer.main.get_command(single)
 
     def invoke(self, ctx: Any) -> Any:

@@ -153,13 +153,15 @@ class Sidecar:
 
     def _map_published(self, shard_map: ShardMap, installation: str) -> None:
         """From now on statements go by this map. Raises ConfigError for one that cannot be followed."""
-        shared, before = self.shared, self.shared.shard_map
+        shared, before = self.shared, self.shared.shard_map.tables
+        alike = before.spread_as(shard_map.tables)
+        tables = before if alike else replace(shard_map.tables, trusted=before.trusted)
         self.shards.arrange(shard_map.shards)
         self.shards.enter(shard_map.shard_epochs, installation)
-        shared.shard_map = shard_map
-        if shard_map.tables != before.tables:
-            self._plan_with(shared.planner.schema, shard_map.tables)
-            self.knowledge.rules = shard_map.tables
+        shared.shard_map = replace(shard_map, tables=tables)
+        if not alike:
+            self._plan_with(shared.planner.schema, tables)
+            self.knowledge.rules = tables
             self.knowledge.changed()
         shared.news.published()
         log.info("= the map is of epoch %d", shard_map.epoch)
@@ -231,11 +233,10 @@ class Sidecar:
         config, kept = merge(self.config, config)
         self.config = config
         shared.options = assemble.session_options(config)
-        if self.installation.name is None:
-            rules = assemble.table_rules(config)
-            shared.shard_map = replace(shared.shard_map, tables=rules)
-            self.knowledge.rules = rules
-        self._plan_with(shared.planner.schema, shared.shard_map.tables)
+        rules = assemble.table_rules(config)  # which the catalog, if there is one, has just agreed with
+        shared.shard_map = replace(shared.shard_map, tables=rules)
+        self._plan_with(shared.planner.schema, rules)
+        self.knowledge.rules = rules
         self.knowledge.changed()
         self.gate.options = assemble.frontend_options(config)
         self.registry.limit = config.limits.clients

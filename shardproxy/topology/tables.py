@@ -47,3 +47,7 @@ class TableRules:
     groups: Mapping[str, KeyFamily]
     tenant_group: str
     trusted: frozenset[RelationName] = field(default_factory=frozenset)
+
+    def spread_as(self, other: "TableRules") -> bool:
+        """Whether both say the same of how tables are spread; what is trusted aside."""
+        return (self.rules, self.groups, self.tenant_group) == (other.rules, other.groups, other.tenant_group)

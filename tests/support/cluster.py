@@ -99,12 +99,18 @@ class Cluster:
         } | sections
 
 
-def start(run: Run, *, replicas: int = 0, settings: Mapping[str, str] | None = None) -> Cluster:
-    """Start a cluster in ``run``, loaded; ``settings`` are every server's."""
+def start(
+    run: Run, *, replicas: int = 0, settings: Mapping[str, str] | None = None, checks: bool = True
+) -> Cluster:
+    """Start a cluster in ``run``, loaded; ``settings`` are every server's.
+
+    Without ``checks`` a shard takes any row: for tests that move rows.
+    """
     names = [*sample.SHARDS, "oracle"]
     *primaries, oracle = create_primaries(run, names, SCHEMA + EXTRA_SCHEMA, settings=settings)
     cluster = Cluster(tuple(Shard(each.name, each) for each in primaries), oracle, sample.shard_map())
-    side_by_side([partial(_add_checks, server, index) for index, server in enumerate(primaries)])
+    if checks:
+        side_by_side([partial(_add_checks, server, index) for index, server in enumerate(primaries)])
     cluster.reset()
     if not replicas:
         return cluster

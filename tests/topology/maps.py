@@ -1,5 +1,7 @@
 """A small shard map for tests of topology and routing: three shards, a group of each family, placements."""
 
+from dataclasses import replace
+
 from shardproxy.topology.keys import KeyFamily
 from shardproxy.topology.shard_map import ShardMap, ShardSpec, build
 from shardproxy.topology.tables import Local, Reference, Sharded, TableRules
@@ -40,3 +42,8 @@ def key_on(the_map: ShardMap, shard: int, group: str = "tenant", nth: int = 0) -
         if found == nth:
             return text
     raise AssertionError(f"shard {shard} owns no key of group {group}")
+
+
+def same(one: ShardMap, other: ShardMap) -> bool:
+    """Whether two maps say the same; rules are compared by what they say of tables."""
+    return one.tables.spread_as(other.tables) and replace(one, tables=other.tables) == other

@@ -1,0 +1,142 @@
+"""``shardproxy moves``: the moves there were and are, and going on with them or undoing them."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table as TextTable
+
+from shardproxy.catalog.journal import Buckets, Entry, Move
+from shardproxy.cli.moving import Command, ShowProgress, installation, write_outcomes
+from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, print_table, write_json
+from shardproxy.config.load import load
+from shardproxy.rebalance import move as rebalance
+from shardproxy.rebalance.what import named
+
+moves = typer.Typer(
+    help="The moves there were and are; going on with them, undoing them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+Number = Annotated[int, typer.Argument(metavar="MOVE", help="The move's number.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the newest first.")]
+Unfinished = Annotated[bool, typer.Option("--unfinished", help="Only those that have not ended.")]
+Accept = Annotated[
+    bool,
+    typer.Option(
+        "--accept-differences", help="Delete the source's rows although the verification found some."
+    ),
+]
+
+
+@moves.command("list")
+def list_(
+    unfinished: Unfinished = False,
+    limit: Limit = 50,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """List the moves, the newest first."""
+    found = asyncio.run(rebalance.newest(installation(load(config)), limit))
+    found = [move for move in found if not (unfinished and move.has_ended)]
+    if as_json:
+        write_json({"moves": [_as_json(move) for move in found]})
+        return
+    table = TextTable(box=None, pad_edge=False)
+    for heading in ("move", "state", "step", "from", "to", "what", "rows", "begun", ""):
+        table.add_column(heading, justify="right" if heading in ("move", "rows") else "left")
+    for move in found:
+        table.add_row(
+            str(move.number),
+            move.state.value,
+            move.step,
+            move.source,
+            move.target,
+            named(move.what),
+            f"{move.facts.get('rows', 0):,}",
+            f"{move.created:%Y-%m-%d %H:%M:%S}",
+            move.failure or "",
+        )
+    print_table(table)
+
+
+@moves.command("show")
+def show(number: Number, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Show one move and what happened to it."""
+    move, entries = asyncio.run(rebalance.read(installation(load(config)), number))
+    if as_json:
+        log = [{"at": entry.at.isoformat(), "step": entry.step, "what": entry.what} for entry in entries]
+        write_json({**_as_json(move), "log": log})
+        return
+    typer.echo(
+        f"move {move.number}: {named(move.what)} from {move.source} to {move.target}: {move.state.value}"
+    )
+    for name, value in sorted(move.facts.items()):
+        typer.echo(f"  {name}: {value}")
+    if move.failure:
+        typer.echo(f"  stopped: {move.failure}")
+    _write_log(entries)
+    if not move.has_ended:
+        typer.echo(f"it goes on with: shardproxy moves resume {move.number}")
+
+
+@moves.command("resume")
+def resume(
+    number: Number,
+    accept_differences: Accept = False,
+    progress: ShowProgress = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a move from where it stands, whatever has stopped it."""
+    shards = installation(load(config))
+    command = Command(progress, as_json=as_json)
+    outcome = command.run(
+        lambda report: rebalance.resume(shards, number, report, accept_differences=accept_differences)
+    )
+    write_outcomes([outcome], (), as_json=as_json)
+
+
+@moves.command("abort")
+def abort(
+    number: Number,
+    progress: ShowProgress = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Undo a move, as long as its target does not own the rows; afterwards nothing of it is left."""
+    shards = installation(load(config))
+    command = Command(progress, as_json=as_json)
+    outcome = command.run(lambda report: rebalance.abort(shards, number, report))
+    write_outcomes([outcome], (), as_json=as_json)
+
+
+def _as_json(move: Move) -> dict[str, Any]:
+    what: dict[str, Any] = (
+        {"buckets": list(move.what.buckets)}
+        if isinstance(move.what, Buckets)
+        else {"group": move.what.group, "keys": list(move.what.keys)}
+    )
+    return {
+        "move": move.number,
+        "state": move.state.value,
+        "step": move.step,
+        "source": move.source,
+        "target": move.target,
+        **what,
+        "facts": dict(move.facts),
+        "failure": move.failure,
+        "created": move.created.isoformat(),
+        "updated": move.updated.isoformat(),
+    }
+
+
+def _write_log(entries: list[Entry]) -> None:
+    table = TextTable(box=None, pad_edge=False)
+    for heading in ("at", "step", "what"):
+        table.add_column(heading)
+    for entry in entries:
+        table.add_row(f"{entry.at:%H:%M:%S.%f}"[:-3], entry.step, entry.what)
+    print_table(table)

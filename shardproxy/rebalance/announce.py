@@ -1,0 +1,53 @@
+"""The steps ``announce`` and ``retire``: every transaction on the rows that move is led by the guard from
+then on.
+"""
+
+import asyncio
+from typing import Final
+
+from shardproxy.backend.shards import ShardSpec
+from shardproxy.catalog import epochs, maps
+from shardproxy.rebalance.drive import Drive
+from shardproxy.rebalance.fail_points import fail_point
+from shardproxy.rebalance.what import announced, listed, named
+
+_MOVING: Final = """
+INSERT INTO shardproxy.moving (move, state, target) VALUES ($1, 'moving', $2) ON CONFLICT (move) DO NOTHING
+"""
+
+
+async def announce(drive: Drive) -> None:
+    """The source learns of the move before the map tells the sidecars. Raises MapConflict."""
+    move = drive.move
+    await drive.at.source.execute(_MOVING, move.number, move.target)
+    fail_point("announce.told")
+    if listed(await maps.read(drive.at.catalog), move.number) is None:
+        why = f"move {move.number}: {named(move.what)} from {move.source} to {move.target}"
+        await maps.publish(
+            drive.at.catalog, lambda shard_map: announced(shard_map, drive.moving), why, drive.shards
+        )
+
+
+async def retire(drive: Drive) -> None:
+    """Return when nobody acts on either shard by a map that does not list the move. Raises NotRetired."""
+    shard_map = await maps.read(drive.at.catalog)
+    await asyncio.gather(
+        retire_on(drive, drive.source, shard_map.shard_epochs[drive.moving.source]),
+        retire_on(drive, drive.target, shard_map.shard_epochs[drive.moving.target]),
+    )
+
+
+async def retire_source(drive: Drive) -> None:
+    """Return when nobody acts on the source by a map that has the rows there. Raises NotRetired."""
+    shard_map = await maps.read(drive.at.catalog)
+    await retire_on(drive, drive.source, shard_map.shard_epochs[drive.moving.source])
+
+
+async def retire_on(drive: Drive, shard: ShardSpec, below: int) -> None:
+    """Retire the epochs before ``below`` on one shard."""
+
+    def tell(waiting: epochs.Waiting) -> None:
+        if said := str(waiting):
+            drive.tell(f"waiting for {said}")
+
+    await epochs.retire(shard, below, grace=drive.options.grace, on_progress=tell)

@@ -1,0 +1,182 @@
+"""What commands, the console and programs call: plan, move, resume, abort."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from shardproxy.backend.driver import FAULTS, reason
+from shardproxy.catalog import journal
+from shardproxy.catalog.journal import Buckets, Entry, Move, What
+from shardproxy.errors import Unavailable
+from shardproxy.rebalance.connections import forget, open_catalog
+from shardproxy.rebalance.driver import drive_back, drive_on
+from shardproxy.rebalance.installation import Installation
+from shardproxy.rebalance.obstacles import Obstructed
+from shardproxy.rebalance.options import MoveOptions
+from shardproxy.rebalance.plan import Planned, make_plan
+from shardproxy.rebalance.progress import Progress, Report, silent
+from shardproxy.rebalance.steps import Step
+from shardproxy.rebalance.what import MapConflict
+
+APPLICATION_NAME = "shardproxy moves"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a move ended. ``pause``: seconds between the fence and the flip. ``steps``: seconds of each step,
+    all its tries together. ``verified``: how exactly the two sides were compared.
+    """
+
+    number: int
+    state: str
+    source: str
+    target: str
+    what: What
+    rows: int
+    bytes: int
+    pause: float | None
+    verified: str | None
+    seconds: float
+    steps: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        what = (
+            {"buckets": list(self.what.buckets)}
+            if isinstance(self.what, Buckets)
+            else {"group": self.what.group, "keys": list(self.what.keys)}
+        )
+        return {
+            "move": self.number,
+            "state": self.state,
+            "source": self.source,
+            "target": self.target,
+            **what,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "pause_seconds": self.pause,
+            "verified": self.verified,
+            "seconds": round(self.seconds, 3),
+            "steps": {step: round(seconds, 3) for step, seconds in self.steps.items()},
+        }
+
+
+async def move(
+    installation: Installation,
+    what: What,
+    target: str,
+    options: MoveOptions | None = None,
+    report: Report = silent,
+) -> list[Outcome]:
+    """Move keys or buckets to the shard called ``target``: one move after the other for each shard they come
+    from.
+
+    Nothing is done for what is there already. Raises Obstructed before anything is changed, with every
+    obstacle; other ShardproxyErrors when a move stops on its way: the journal has it, and it can be resumed
+    or aborted.
+    """
+    chosen = options or MoveOptions()
+    async with _Words():
+        report(Progress(Step.PLANNED, "looking for obstacles", begins=True))
+        plan = await make_plan(installation, what, target, chosen)
+        if plan.obstacles:
+            raise Obstructed(plan.obstacles)
+        outcomes = []
+        for planned in plan.moves:
+            number = await _write_down(installation, planned, chosen)
+            try:
+                ended = await drive_on(installation, number, report, patience=chosen.patience)
+                outcomes.append(await _outcome(installation, ended))
+            except (Obstructed, MapConflict):  # somebody else was quicker
+                if (await read(installation, number))[0].step in (Step.PLANNED, Step.ANNOUNCE):
+                    await drive_back(installation, number, report)
+                raise
+        return outcomes
+
+
+async def resume(
+    installation: Installation, number: int, report: Report = silent, *, accept_differences: bool = False
+) -> Outcome:
+    """Drive an unfinished move to its end, or to the end of its abort if one was begun.
+
+    ``accept_differences``: also if the verification finds some. Of a move that has ended, how it did.
+    """
+    async with _Words():
+        ended = await drive_on(installation, number, report, accept_differences=accept_differences)
+        return await _outcome(installation, ended)
+
+
+async def abort(installation: Installation, number: int, report: Report = silent) -> Outcome:
+    """Undo an unfinished move. Raises ForwardOnly once the target owns the rows."""
+    async with _Words():
+        return await _outcome(installation, await drive_back(installation, number, report))
+
+
+async def read(installation: Installation, number: int) -> tuple[Move, list[Entry]]:
+    """A move with its log."""
+    async with _Words():
+        catalog = await open_catalog(installation, APPLICATION_NAME)
+        try:
+            return await journal.read(catalog, number), await journal.entries(catalog, number)
+        finally:
+            await forget(catalog)
+
+
+async def newest(installation: Installation, limit: int) -> list[Move]:
+    """The newest moves, at most ``limit``, the newest first."""
+    async with _Words():
+        catalog = await open_catalog(installation, APPLICATION_NAME)
+        try:
+            return await journal.moves(catalog, limit=limit)
+        finally:
+            await forget(catalog)
+
+
+async def _write_down(installation: Installation, planned: Planned, options: MoveOptions) -> int:
+    catalog = await open_catalog(installation, APPLICATION_NAME)
+    try:
+        async with catalog.transaction():
+            written = await journal.create(
+                catalog,
+                planned.source,
+                planned.target,
+                planned.what,
+                step=Step.PLANNED,
+                options=options.to_json(),
+            )
+            size = planned.size
+            await journal.update(catalog, written.number, facts={"rows": size.rows, "bytes": size.bytes})
+        return written.number
+    finally:
+        await forget(catalog)
+
+
+async def _outcome(installation: Installation, ended: Move) -> Outcome:
+    _, entries = await read(installation, ended.number)
+    steps: dict[str, float] = {}
+    for entry, following in pairwise(entries):
+        steps[entry.step] = steps.get(entry.step, 0.0) + (following.at - entry.at).total_seconds()
+    return Outcome(
+        number=ended.number,
+        state=ended.state.value,
+        source=ended.source,
+        target=ended.target,
+        what=ended.what,
+        rows=ended.facts.get("rows", 0),
+        bytes=ended.facts.get("bytes", 0),
+        pause=ended.facts.get("pause"),
+        verified=ended.facts.get("verified"),
+        seconds=(ended.updated - ended.created).total_seconds(),
+        steps=steps,
+    )
+
+
+class _Words:
+    """Faults of servers leave it as one of our errors."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FAULTS):
+            raise Unavailable(reason(error)) from error

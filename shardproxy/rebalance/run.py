@@ -1,0 +1,120 @@
+"""One attempt to drive a move to its end, from wherever it stands."""
+
+from typing import Final
+
+from shardproxy.catalog import journal, maps
+from shardproxy.catalog.journal import MoveState
+from shardproxy.rebalance.announce import announce, retire, retire_source
+from shardproxy.rebalance.copy import copy, remove_copy
+from shardproxy.rebalance.cut_over import CutOver, TakenBack, has_flipped, take_back
+from shardproxy.rebalance.drive import Drive
+from shardproxy.rebalance.fail_points import fail_point
+from shardproxy.rebalance.finish import clean, forget, settle, unlist
+from shardproxy.rebalance.follow import follow
+from shardproxy.rebalance.obstacles import Obstructed
+from shardproxy.rebalance.preflight import preflight
+from shardproxy.rebalance.steps import IN_THE_PAUSE, SAYS, Step
+from shardproxy.rebalance.stream import StreamLost
+from shardproxy.rebalance.verify import verify
+
+COPIES: Final = 3
+"""How often one attempt copies the rows before somebody should look at why the stream gets lost."""
+
+
+async def run(drive: Drive) -> None:
+    """Go through the steps that are left. Raises whatever stops a step; it can then be tried again."""
+    cut_over = CutOver(drive)
+    copies = 0
+    step = await _start(drive)
+    try:
+        while step is not Step.DONE:
+            copies += step is Step.COPY
+            facts = {"snapshot": cut_over.snapshot} if step is Step.FLIP and cut_over.snapshot else {}
+            await drive.begin(step, SAYS[step], **facts)
+            fail_point(step)
+            try:
+                await _act(drive, cut_over, step)
+                step = step.following
+            except StreamLost:
+                if copies >= COPIES:
+                    raise
+                step = Step.COPY
+            except TakenBack as back:
+                drive.tell(back.message)
+                step = Step.FOLLOW
+    finally:
+        await cut_over.close()
+    await _end(drive, Step.DONE, MoveState.DONE)
+
+
+async def undo(drive: Drive) -> None:
+    """Abort: the source owns the rows as before, and nothing is left. Only before the flip."""
+    catalog, number = drive.at.catalog, drive.move.number
+    async with catalog.transaction():
+        drive.move = await journal.update(catalog, number, state=MoveState.ABORTING)
+        await journal.log(catalog, number, Step.ABORT, SAYS[Step.ABORT])
+    fail_point(Step.ABORT)
+    await take_back(drive)
+    if drive.move.facts.get("touched"):
+        await remove_copy(drive)
+    fail_point("abort.removed")
+    await unlist(drive, "was aborted")
+    await forget(drive)
+    await _end(drive, Step.ABORTED, MoveState.ABORTED)
+
+
+async def _start(drive: Drive) -> Step:
+    """Where to begin. In the middle of a cut-over the rows are given back first."""
+    step = Step(drive.move.step)
+    if step not in IN_THE_PAUSE:
+        return step
+    if await has_flipped(drive):
+        return Step.FLIP
+    await take_back(drive)
+    return Step.FOLLOW
+
+
+async def _act(drive: Drive, cut_over: CutOver, step: Step) -> None:
+    match step:
+        case Step.PLANNED:
+            await _look_for_obstacles(drive)
+        case Step.ANNOUNCE:
+            await announce(drive)
+        case Step.RETIRE:
+            await retire(drive)
+        case Step.COPY:
+            await copy(drive)
+        case Step.FOLLOW:
+            await follow(drive)
+        case Step.FENCE:
+            await cut_over.fence()
+        case Step.ARRIVE:
+            await cut_over.arrive()
+        case Step.FLIP:
+            await cut_over.flip()
+        case Step.VERIFY:
+            await verify(drive)
+        case Step.RETIRE_SOURCE:
+            await retire_source(drive)
+        case Step.CLEAN:
+            await clean(drive)
+        case Step.SETTLE:
+            await settle(drive)
+
+
+async def _look_for_obstacles(drive: Drive) -> None:
+    at = drive.at
+    shard_map = await maps.read(at.catalog)
+    found = await preflight(
+        at.catalog, at.source, at.target, shard_map, drive.moving, drive.source, drive.options.concurrent
+    )
+    if obstacles := [each for each in found if not each.warning]:
+        raise Obstructed(obstacles)
+
+
+async def _end(drive: Drive, step: Step, state: MoveState) -> None:
+    catalog, number = drive.at.catalog, drive.move.number
+    async with catalog.transaction():
+        drive.move = await journal.update(catalog, number, step=step, state=state)
+        await journal.log(catalog, number, step, SAYS[step])
+    drive.tell(SAYS[step], begins=True)

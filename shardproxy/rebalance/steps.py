@@ -1,0 +1,72 @@
+"""What a move does, in order. Each step is written to the journal before it acts.
+
+=================  ===========================================================================================
+``planned``        the row in the journal; every obstacle by name
+``announce``       the source knows of the move, and the map lists it
+``retire``         nobody acts on either shard by an older map: transactions on the rows are led by the guard
+``copy``           publication, slot, all rows as of the slot's beginning, subscription
+``follow``         the target is close behind
+``fence``          the rows are taken from their users, in one transaction that has waited for all of them
+``arrive``         all that was acknowledged is on the target; its snapshot is kept
+``flip``           the map says the target owns them: the commit point
+``verify``         the target had exactly what the source has kept; else nothing is deleted
+``retire_source``  nobody acts on the source by a map that has the rows there
+``clean``          subscription, slot, publication and the source's rows are gone
+``settle``         the map does not list the move; the source has forgotten it
+=================  ===========================================================================================
+
+An abort, before the flip, gives the rows back to their users, and takes away what the copy made and the map's
+entry.
+"""
+
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """The steps as the journal names them. ``DONE`` and ``ABORTED`` are its last entries."""
+
+    PLANNED = "planned"
+    ANNOUNCE = "announce"
+    RETIRE = "retire"
+    COPY = "copy"
+    FOLLOW = "follow"
+    FENCE = "fence"
+    ARRIVE = "arrive"
+    FLIP = "flip"
+    VERIFY = "verify"
+    RETIRE_SOURCE = "retire_source"
+    CLEAN = "clean"
+    SETTLE = "settle"
+    DONE = "done"
+    ABORT = "abort"
+    ABORTED = "aborted"
+
+    @property
+    def following(self) -> "Step":
+        """The step after this one."""
+        return ORDER[ORDER.index(self) + 1]
+
+
+ORDER = tuple(Step)[: tuple(Step).index(Step.DONE) + 1]
+"""The steps of a move that is not aborted."""
+
+IN_THE_PAUSE = (Step.FENCE, Step.ARRIVE, Step.FLIP)
+"""A driver that begins anew in one of these gives the rows back first, unless the flip has happened."""
+
+SAYS = {
+    Step.PLANNED: "looking for obstacles",
+    Step.ANNOUNCE: "announcing the move",
+    Step.RETIRE: "waiting for everybody to know of it",
+    Step.COPY: "copying",
+    Step.FOLLOW: "following the source",
+    Step.FENCE: "taking the rows from their users",
+    Step.ARRIVE: "waiting for the last changes",
+    Step.FLIP: "giving the rows to the target",
+    Step.VERIFY: "comparing both sides",
+    Step.RETIRE_SOURCE: "waiting for everybody to have left the source",
+    Step.CLEAN: "deleting what the source has kept",
+    Step.SETTLE: "taking the move out of the map",
+    Step.DONE: "done",
+    Step.ABORT: "undoing the move",
+    Step.ABORTED: "aborted; the source owns the rows as before",
+}
