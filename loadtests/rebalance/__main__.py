@@ -1,7 +1,7 @@
 """``python -m loadtests.rebalance -- COMMAND``: what an application notices of the command.
 
-In the command ``{config}`` is a sidecar's configuration file, ``{tenant}`` the tenant to move,
-``{source}`` the shard it is on and ``{target}`` another one. Without a command, one that does nothing for a second.
+In the command ``{config}`` is a sidecar's configuration file, ``{tenant}`` the tenant to move, ``{source}``
+the shard it is on and ``{target}`` another one. Without a command, one that does nothing for a second.
 """
 
 import argparse
