@@ -9,11 +9,13 @@ COMPILED := $(VENV)/.compiled
 LEAVES := $(shell sed -n 's/^    "\(shardproxy\..*\)",$$/\1/p' shardproxy/compiled.py | tr . /)
 LEAF_SOURCES := $(wildcard $(LEAVES:=.py) $(LEAVES:=.pxd))
 
-.PHONY: help install venv demo test lint bench clean
+.PHONY: help install venv demo test chaos lint bench clean
 
 help:
 	@echo 'make demo    three shards with replicas and a sidecar in front, until Ctrl-C   (ARGS="--check": a tour)'
 	@echo 'make test    lint, types, layers and every test                                (ARGS="-k copy": some tests)'
+	@echo 'make chaos   moves and crashes under checked histories  (SHARDPROXY_CHAOS_SECONDS=600 for each test,'
+	@echo '             SHARDPROXY_CHAOS_MOVES=100 in each of its rounds, SHARDPROXY_CHAOS_SEED of the first round)'
 	@echo 'make bench   pgbench straight, through PgBouncer and through the sidecar       (ARGS="--quick": a short one)'
 	@echo 'make install only the virtual environment in .venv, with the leaves compiled in place'
 	@echo 'make clean   remove everything that was built, and .venv'
@@ -42,6 +44,9 @@ demo: install
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: install
+	SHARDPROXY_CHAOS_SECONDS="$${SHARDPROXY_CHAOS_SECONDS:-600}" $(BIN)/python -m pytest -m chaos $(ARGS)
 
 lint: install
 	$(BIN)/ruff check --quiet .
