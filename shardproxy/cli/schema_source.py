@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shardproxy.config import assemble
 from shardproxy.config.live.check import targets
-from shardproxy.config.live.look import FAULTS, connect, reason
+from shardproxy.config.live.look import FAULTS, Target, connect, reason
 from shardproxy.config.model import Config
 from shardproxy.errors import Unavailable
 from shardproxy.monitor.schema_reader import read_schema
@@ -32,14 +32,26 @@ class KnownSchema:
     search_path: tuple[str, ...]
 
 
-def ask_designated_shard(config: Config) -> KnownSchema:
-    """Read the schema from the designated shard's primary. Raises Unavailable when it cannot be read."""
-    return asyncio.run(_ask(config))
+def ask_a_shard(config: Config) -> KnownSchema:
+    """Read the schema from a primary, the designated shard's first. Raises Unavailable, which says why that
+    one cannot be asked, when none answers.
+    """
+    return asyncio.run(_ask_the_first(config))
 
 
-async def _ask(config: Config) -> KnownSchema:
-    wanted = config.designated_index
-    target = next(each for each in targets(config) if each.shard == wanted and each.role is Role.PRIMARY)
+async def _ask_the_first(config: Config) -> KnownSchema:
+    primaries = [each for each in targets(config) if each.role is Role.PRIMARY]
+    primaries.sort(key=lambda target: target.shard != config.designated_index)
+    failures = []
+    for target in primaries:
+        try:
+            return await _ask(target)
+        except Unavailable as failure:
+            failures.append(failure)
+    raise failures[0]
+
+
+async def _ask(target: Target) -> KnownSchema:
     try:
         connection = await connect(target, own_search_path=True)
         try:
