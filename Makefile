@@ -23,7 +23,7 @@ help:
 venv install: $(INSTALLED) $(COMPILED)
 
 $(BIN)/python:
-	@echo 'installing into $(VENV), which takes about a minute the first time'
+	@echo 'installing into $(VENV), which takes about a minute the first time' >&2
 	@test -n '$(PYTHON)' || { echo 'make: no Python 3.11 or newer on PATH; name one: make PYTHON=...' >&2; exit 1; }
 	@'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); echo 'make: the venv module is missing (Debian: python3-venv)' >&2; exit 1; }
 
@@ -40,7 +40,7 @@ $(COMPILED): $(LEAF_SOURCES) $(INSTALLED)
 	@touch $@
 
 demo: install
-	$(BIN)/shardproxy demo $(ARGS)
+	@$(BIN)/shardproxy demo $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
