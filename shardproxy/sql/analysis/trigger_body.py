@@ -252,13 +252,21 @@ def _bind_keys(node: Node, key: str) -> frozenset[int]:
     numbers = count(1)
     bound = set()
     for wrapper in list(_wrappers(node)):
-        if kind(wrapper) == "column_ref" and strings(wrapper.column_ref.fields) in tuple(
-            (r, key) for r in _ROWS
-        ):
+        if _is_key(wrapper, key):
             number = next(numbers)
             wrapper.param_ref.number = number
             bound.add(number)
     return frozenset(bound)
+
+
+def _is_key(wrapper: Node, key: str) -> bool:
+    """Whether an expression is the row's key: of an INSERT or DELETE, one of NEW and OLD has none."""
+    match kind(wrapper):
+        case "column_ref":
+            return strings(wrapper.column_ref.fields) in tuple((row, key) for row in _ROWS)
+        case "coalesce_expr":
+            return all(_is_key(argument, key) for argument in wrapper.coalesce_expr.args)
+    return False
 
 
 def _wrappers(message: Node) -> Iterator[Node]:
