@@ -42,6 +42,7 @@ def why(source: str, **fields: object) -> str:
         "INSERT INTO public.customers SELECT NEW.*;",
         "INSERT INTO public.customers VALUES (OLD.*);",
         "INSERT INTO order_events VALUES (NEW.*);",
+        "PERFORM 1 FROM products WHERE tenant_id = NEW.tenant_id::pg_catalog.text;",
         "DELETE FROM order_items WHERE tenant_id = COALESCE(NEW.tenant_id, OLD.tenant_id);",
         # reference tables are the same on every shard
         "IF NOT EXISTS (SELECT FROM currencies WHERE currency = NEW.name) THEN RAISE 'no'; END IF;",
@@ -62,6 +63,10 @@ def test_proven(source: str) -> None:
         ("PERFORM 1 FROM products WHERE tenant_id IN (NEW.tenant_id, 'x');", "it is not bound"),
         ("PERFORM 1 FROM products WHERE tenant_id <> NEW.tenant_id;", "it is not bound"),
         ("PERFORM 1 FROM products WHERE tenant_id = lower(NEW.tenant_id);", "it is not bound"),
+        (
+            "PERFORM 1 FROM products WHERE tenant_id = NEW.tenant_id::text;",
+            "it is not bound",
+        ),  # perhaps a user's type
         ("PERFORM 1 FROM products WHERE tenant_id = COALESCE(OLD.tenant_id, 'x');", "it is not bound"),
         ("PERFORM 1 FROM products WHERE tenant_id = ANY (NEW.tenant_id);", "it is not bound"),
         ("PERFORM 1 FROM products p, order_items i WHERE p.tenant_id = NEW.tenant_id;", "it is not bound"),
