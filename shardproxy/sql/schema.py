@@ -4,10 +4,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from shardproxy.topology.tables import RelationName
 
 Names = tuple[RelationName, ...]
+
+FIRST_USER_OID: Final = 16_384
+"""FirstNormalObjectId of PostgreSQL: types from here on have a different OID on every server."""
 
 
 @dataclass(frozen=True, slots=True)
