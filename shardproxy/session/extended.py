@@ -24,8 +24,8 @@ from shardproxy.session.prepared import Description, DescriptionKey, Portal, Pre
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request, text_on
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
+from shardproxy.sql.schema import FIRST_USER_OID
 from shardproxy.sql.statement import Kind, Statement
-from shardproxy.topology.type_oids import FIRST_USER_OID
 from shardproxy.wire import client_messages, server_messages
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
 from shardproxy.wire.client_messages import Bind

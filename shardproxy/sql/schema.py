@@ -16,6 +16,9 @@ OWN_FUNCTIONS: Final = frozenset({"enter", "guard", "hold", "let_go", "i_am"})
 
 Names = tuple[RelationName, ...]
 
+FIRST_USER_OID: Final = 16_384
+"""FirstNormalObjectId of PostgreSQL: types from here on have a different OID on every server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -10,7 +10,7 @@ from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.copy import copy_statement
 from shardproxy.sql.analysis.names import Nature
 from shardproxy.sql.analysis.queries import is_query, query
-from shardproxy.sql.analysis.temporary import temporary_table
+from shardproxy.sql.analysis.temporary import check_copied, check_reads, temporary_table
 from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, strings, type_name
 from shardproxy.sql.classify import command_tag
 from shardproxy.sql.statement import Kind, Reach, Statement
@@ -101,6 +101,7 @@ def _prepare(self: Utility) -> Statement:
 
 
 def _execute(self: Utility) -> Statement:
+    check_reads(self.context, command_tag(self.node))
     return replace(self.anywhere(name=self.node.name), private=True)
 
 
@@ -134,7 +135,9 @@ def _create_table_as(self: Utility) -> Statement:
     if enum_name(self.node, "objtype") != "OBJECT_TABLE":
         return _definition(self)
     temporary_table(self.context, self.node.into.rel)
-    return replace(self.inner(self.node.query), tag=command_tag(self.node), fan_out=False)
+    made = replace(self.inner(self.node.query), tag=command_tag(self.node), fan_out=False)
+    check_copied(self.context, command_tag(self.node))
+    return made
 
 
 def _create_table(self: Utility) -> Statement:
@@ -142,11 +145,10 @@ def _create_table(self: Utility) -> Statement:
     temporary_table(self.context, node.relation)
     if node.inh_relations or node.HasField("partbound"):
         raise Refused("a temporary table that inherits from another")
-    self.context.mark(
-        element.table_like_clause.relation
-        for element in node.table_elts
-        if kind(element) == "table_like_clause"
-    )
+    for element in node.table_elts:
+        if kind(element) == "table_like_clause":
+            self.context.resolve(element.table_like_clause.relation)
+    check_copied(self.context, command_tag(self.node))
     self.context.mark(
         constraint.pktable
         for element in node.table_elts
@@ -196,6 +198,7 @@ def _definition(self: Utility) -> Statement:
     tag = command_tag(self.node)
     refusal = Refused(f"{tag}, which must run on every shard", hint="Run it on each shard.")
     if _only_unknown(self.context, self.node):
+        check_reads(self.context, tag)
         self.context.seen |= self.context.found.tables
         return self.anywhere(unless_pinned=refusal)
     raise refusal
