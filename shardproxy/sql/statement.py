@@ -80,8 +80,9 @@ class KeySet:
     """One equivalence class that binds sharded relations: its rows have one of these keys. Empty sources:
     no row can match.
 
-    ``max_length``: the key is stored in a varchar(n) column, and assignment cuts trailing blanks off a
-    longer value: a key of more than so many characters must be refused. None: there is no such limit.
+    ``max_length``: the key is stored in a varchar(n) column, where assignment cuts trailing blanks off a
+    longer value, or was cast to that type, which cuts off anything: a key of more than so many characters
+    must be refused. None: there is no such limit.
     ``kept``: rows are given this key, so it must be the only one of its group in the statement.
     """
 
@@ -145,6 +146,7 @@ class Statement:
     unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
     name: str | None = None  # savepoint, prepared statement, cursor ...
     chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
+    sequence: bool = False  # it is unbound for a sequence alone, and touches no sharded table
     reveals: str | None = None  # a catalog it reads that shows values of any tenant's rows
     private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
     foldable: bool = True
