@@ -123,7 +123,8 @@ class Statement:
     it reads nothing but definitions, settings and reference tables, changes nothing but settings that
     ``set_config`` lists, locks nothing, and answers nothing that is of this transaction or server alone, such
     as its clock. It holds under READ COMMITTED, for whatever the text does not tell: a value may still be
-    'now'. ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
+    'now'. ``relations`` and ``unbound`` (those without a key) have the names that the configuration has: of a
+    partition, its parent's. ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
     """
 
     kind: Kind

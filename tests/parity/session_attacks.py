@@ -62,6 +62,11 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
     # --- other servers, other answers ---------------------------------------------------------------------------------
     ("SELECT ts_rewrite('a & b'::tsquery, 'a'::tsquery, 'c'::tsquery)",),
     ("SELECT count(*) > 0 FROM pg_stats", "SELECT count(*) > 0 FROM pg_stat_activity"),
+    (
+        "SET shardproxy.tenant = 'acme'",
+        "SELECT nextval('orders_order_id_seq') > 0",
+        "SELECT setval('orders_order_id_seq', 2000000)",
+    ),
     # --- a comment before the setting's -------------------------------------------------------------------------------
     ("-- one\n/* two */ -- three\nSELECT count(*) FROM orders WHERE tenant_id = 'acme'",),
     (

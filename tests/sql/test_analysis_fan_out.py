@@ -188,3 +188,8 @@ def test_the_hint_names_the_sharding_key() -> None:
     refusal = plan("SELECT count(*) FROM devices").refusal
     assert refusal is not None
     assert refusal.hint == "Compare the sharding key device_id with one value, or SET shardproxy.tenant."
+
+
+def test_a_child_is_known_by_the_name_that_the_configuration_has() -> None:
+    statement = plan("SELECT * FROM archived_orders")
+    assert statement.unbound == statement.relations == (("public", "orders"),)

@@ -30,7 +30,9 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
     check_targets(context.targets.values())
     binder = Binder(context.variables, dict(context.names.rules.groups))
     binder.bind(level)
-    relations = tuple(name for name, target in context.targets.items() if target.nature in _OWN)
+    relations = tuple(
+        dict.fromkeys(target.ruled for target in context.targets.values() if target.nature in _OWN)
+    )
     catalog = any(target.nature is Nature.SYSTEM for target in context.targets.values())
     use = context.use
     statement = Statement(
@@ -146,7 +148,7 @@ def _unbound(bound: list[Bound]) -> tuple[RelationName, ...]:
 
 
 def _rule_name(bound: Bound) -> RelationName:
-    return bound.table.target.name
+    return bound.table.target.ruled
 
 
 def _key_set(bound: Bound) -> KeySet:
