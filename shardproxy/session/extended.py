@@ -297,8 +297,7 @@ class Extended:
         connection = await session.link.take(found)
         await session.link.open_block()
         effects.settings_of(statement, request.values)
-        if statement.pins is not None:
-            session.pin(statement.pins)
+        session.pin(statement)
         self._enter_group(connection)
         if rewritten:
             connection.stream.prefix = -1

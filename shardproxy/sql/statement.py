@@ -144,7 +144,9 @@ class Statement:
     unbound: tuple[RelationName, ...] = ()
     setting: SettingChange | None = None
     set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
-    unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
+    unless_temporary: ShardproxyError | None = None  # it names relations that only temporary tables can be:
+    temporary: frozenset[str] = frozenset()  # these, without their schema
+    creates: str | None = None  # a temporary table
     name: str | None = None  # savepoint, prepared statement, cursor ...
     chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
     sequence: bool = False  # it is unbound for a sequence alone, and touches no sharded table

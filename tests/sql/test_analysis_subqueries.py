@@ -319,6 +319,21 @@ LATERAL = [
         " AND i.tenant_id = 'a') s",
         "unbound orders beside a",
     ),
+    # A grouping set without columns has a row even where its tables have none.
+    (
+        "SELECT FROM orders o, LATERAL (SELECT count(*) FROM order_items i WHERE i.tenant_id = o.tenant_id"
+        " AND i.tenant_id = 'a' GROUP BY ROLLUP (i.line)) s",
+        "unbound orders beside a",
+    ),
+    (
+        "SELECT FROM orders o, LATERAL (SELECT 1 FROM currencies WHERE o.tenant_id = 'a' GROUP BY ()) s",
+        "unbound orders",
+    ),
+    (
+        "SELECT FROM orders o, LATERAL (SELECT 1 FROM currencies WHERE o.tenant_id = 'a'"
+        " GROUP BY GROUPING SETS ((), (currency))) s",
+        "unbound orders",
+    ),
     # IS NOT DISTINCT FROM what may be NULL is true of a row that an outer join around has made NULL.
     (
         "SELECT FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id AND i.line = 9,"

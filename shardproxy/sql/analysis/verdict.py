@@ -44,6 +44,7 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
         notifies=use.notifies,
         reveals=use.reveals,
         pins=use.pins,
+        creates=use.creates,
         read_only=_read_only(context),
         foldable=context.values.foldable and not use.values_read,
         reads=_reading_function(use) if use.reads is not None else None,
