@@ -124,7 +124,7 @@ class Statement:
     ``set_config`` lists, locks nothing, and answers nothing that is of this transaction or server alone, such
     as its clock. It holds under READ COMMITTED, for whatever the text does not tell: a value may still be
     'now'. ``relations`` and ``unbound`` (those without a key) have the names that the configuration has: of a
-    partition, its parent's. ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
+    partition, its parent's. ``tag`` is the command tag without counts, for example "SELECT".
     """
 
     kind: Kind

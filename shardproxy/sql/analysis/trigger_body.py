@@ -94,7 +94,7 @@ class TriggerRow:
         context = self._context(text, node, use)
         statement = query(context, node)
         context.check_accounted()
-        if context.unknown is not None or statement.catalog:
+        if context.unknown or statement.catalog:
             raise Unproven(f"{_in(text)}: a table that is no tenant's")
         _check_use(text, use)
         self._check_reach(text, statement, keys)
