@@ -128,6 +128,17 @@ INSERT_SELECT = [
     ("WITH x AS (SELECT 'a' AS t) INSERT INTO orders (tenant_id) SELECT t FROM x", "keyed a"),
     ("INSERT INTO orders (tenant_id) SELECT max(tenant_id) FROM orders WHERE tenant_id = 'a'", ORDER),
     ("INSERT INTO orders (tenant_id) SELECT * FROM nowhere", ORDER),
+    # Of a row that an outer join makes of NULLs, the key is NULL too.
+    (
+        "INSERT INTO nullable SELECT i.tenant_id, 1 FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id"
+        " AND i.line = 9 WHERE o.tenant_id = 'a'",
+        NEW_ROW.format("nullable", "tenant_id"),
+    ),
+    (
+        "INSERT INTO nullable SELECT o.tenant_id, 1 FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id"
+        " WHERE o.tenant_id = 'a'",
+        "keyed a",
+    ),
     # As SQLAlchemy and Django insert many rows.
     (
         "INSERT INTO orders (tenant_id, order_id) SELECT p0::VARCHAR, p1::BIGINT FROM (VALUES ($1::VARCHAR, $2::BIGINT, 0),"
