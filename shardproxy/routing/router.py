@@ -157,8 +157,10 @@ def _independent_parts(statement: Statement) -> int:
 def _tenant_binds(statement: Statement, shard_map: ShardMap) -> bool:
     """Whether the session's tenant says where the relations without a key are: all are of its group.
 
-    Code that may touch any table names none; then every sharded table has to be.
+    Code that may touch any table names none; then every sharded table has to be. A sequence has no group.
     """
+    if statement.sequence:
+        return True
     tables = shard_map.tables
     rules = [tables.rules.get(relation) for relation in statement.unbound]
     if not rules:

@@ -322,8 +322,7 @@ class Extended:
                 await told.hold_to(prepared.told, self, connection, prepared, name, text)
         await session.link.open_block()
         effects.settings_of(statement, request.values)
-        if statement.pins is not None:
-            session.pin(statement.pins)
+        session.pin(statement)
         self._enter_group(connection)
         if rewritten:
             connection.stream.prefix = -1

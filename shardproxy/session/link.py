@@ -39,11 +39,11 @@ class Link:
     """What ``session`` holds of the shards.
 
     ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``anywhere``: any
-    shard could have answered what it was held for so far. ``pinned`` says
-    why the session keeps its connection. ``in_group``: extended-protocol messages were sent and their Sync
-    was not. ``relaying``: a ReadyForQuery is owed that ends the client's request. ``waiting`` is the place
-    in a pool's queue, or the wait for a map. ``copying``: the client's COPY data goes to the server;
-    ``copy_begins`` ends when a server has answered COPY FROM STDIN.
+    shard could have answered what it was held for so far. ``pinned`` says why the session keeps its
+    connection; ``temporary`` are the tables that it may have made there. ``in_group``: extended-protocol
+    messages were sent and their Sync was not. ``relaying``: a ReadyForQuery is owed that ends the client's
+    request. ``waiting`` is the place in a pool's queue, or the wait for a map. ``copying``: the client's COPY
+    data goes to the server; ``copy_begins`` ends when a server has answered COPY FROM STDIN.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -53,6 +53,7 @@ class Link:
         self.shard = -1
         self.anywhere = False
         self.pinned: str | None = None
+        self.temporary: set[str] = set()
         self.in_group = False
         self.relaying = False
         self.copying = False
@@ -300,6 +301,7 @@ class Link:
         self.connection = None
         self.pool = None
         self.pinned = None
+        self.temporary.clear()
         self.in_group = self.relaying = self.copying = False
         self._copy_has_begun()
 

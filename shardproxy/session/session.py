@@ -239,11 +239,14 @@ class Session:
         """A transaction block is open, here or on a server, or the session is bound to a connection."""
         return self.transaction.block is not Block.NONE or self.link.held
 
-    def pin(self, reason: str) -> None:
-        """From now on the session keeps its server connection, which has state that no other has."""
-        if self.link.pinned is None:
+    def pin(self, statement: Statement) -> None:
+        """From now on the session keeps its server connection, if ``statement`` leaves state there."""
+        reason = statement.pins
+        if reason is not None and self.link.pinned is None:
             self.link.pinned = reason
             self.shared.counters.proxy.pins.add(reason)
+        if statement.creates is not None:
+            self.link.temporary.add(statement.creates)
 
     async def try_out(self, sqls: Sequence[str]) -> Mapping[str, str]:
         """Let a server check statements in the block that is not open yet, and roll it back.
@@ -270,9 +273,9 @@ class Session:
 
     def check_known(self, statement: Statement) -> None:
         """Raise what PostgreSQL says to a table that does not exist."""
-        if statement.unless_pinned is not None and self.link.pinned is None:
+        if statement.unless_temporary is not None and not statement.temporary <= self.link.temporary:
             self.shared.schema_changed()  # it may have come into being since the schema was read
-            raise statement.unless_pinned.with_traceback(None)
+            raise statement.unless_temporary.with_traceback(None)
 
     # --- a request ends -------------------------------------------------------------------------------------
 

@@ -100,8 +100,7 @@ class Simple:
         await session.link.take(route)
         await session.link.open_block()
         for statement in statements:
-            if statement.pins is not None:
-                session.pin(statement.pins)
+            session.pin(statement)
             effects.expect(session, statement, request.values)
         closing: Sequence[str] = ()
         for i, statement in enumerate(statements, 1):

@@ -143,7 +143,8 @@ class Schema:
     listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version`` changes
     with every reading that found a difference, so that caches can key on it. The ``reading_`` ones lead from
     names to functions that may touch tables: from operators, from types to what their CHECKs and explicit
-    casts call, and casts that no name shows. Two readings are equal only if they are the same.
+    casts call, and casts that no name shows. ``heirs`` are the relations with several parents, which may be
+    spread as one of them only. Two readings are equal only if they are the same.
     """
 
     relations: Mapping[RelationName, Relation]
@@ -157,3 +158,8 @@ class Schema:
     reading_casts: tuple[Cast, ...] = ()
     enum_types: Mapping[RelationName, int] = field(default_factory=dict)
     version: int = 0
+    heirs: tuple[RelationName, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        heirs = (name for name, relation in self.relations.items() if len(relation.parents) > 1)
+        object.__setattr__(self, "heirs", tuple(heirs))

@@ -20,8 +20,8 @@ class FunctionUse:
     ``reads``: a user's function that may read tables, and where it is called from if the statement does not
     name it; ``why``: what is not proven of it. ``local``: a function whose answer differs from server to
     server. ``binds``: the answer is this transaction's alone, see :mod:`movable`. ``sequence``: a sequence is
-    changed. ``pins``: the session must keep its server connection. ``reveals``: a catalog that shows values
-    of rows, or of what other sessions run.
+    changed. ``pins``: the session must keep its server connection. ``creates``: a temporary table.
+    ``reveals``: a catalog that shows values of rows, or of what other sessions run.
     """
 
     volatile: bool = False
@@ -31,6 +31,7 @@ class FunctionUse:
     local: str | None = None
     sequence: str | None = None
     pins: str | None = None
+    creates: str | None = None
     notifies: bool = False
     unlocks: bool = False
     reveals: str | None = None

@@ -77,6 +77,8 @@ def _decides_for(user: Node, family: KeyFamily, context: Context, columns: _Colu
     match type_name(user):
         case "TypeCast":
             dimensions = len(user.type_name.array_bounds)
+            if context.values.cast_length(user.type_name, dimensions) is not None:
+                return family is KeyFamily.TEXT
             return context.values.cast_family(user.type_name, dimensions) is family
         case "A_Expr":
             operator = strings(user.name)[-1]

@@ -22,6 +22,7 @@ def temporary_table(context: Context, range_var: Node) -> None:
             hint="Give it another name.",
         )
     context.use.pins = PIN
+    context.use.creates = range_var.relname
     context.use.volatile = True
 
 

@@ -103,7 +103,7 @@ class TriggerRow:
         context = self._context(text, node, use)
         statement = query(context, node)
         context.check_accounted()
-        if context.unknown is not None or statement.catalog:
+        if context.unknown or statement.catalog:
             raise Unproven(f"{_in(text)}: a table that is no tenant's")
         _check_use(text, use)
         check_copied(context, "a variable")

@@ -33,7 +33,6 @@ class Utility:
         *,
         name: str | None = None,
         pins: str | None = None,
-        unless_pinned: Refused | None = None,
     ) -> Statement:
         """A statement that touches no table of a shard."""
         return Statement(
@@ -42,7 +41,6 @@ class Utility:
             Reach.ANYWHERE,
             name=name,
             pins=pins,
-            unless_pinned=unless_pinned,
             foldable=False,
         )
 
@@ -135,9 +133,10 @@ def _create_table_as(self: Utility) -> Statement:
     if enum_name(self.node, "objtype") != "OBJECT_TABLE":
         return _definition(self)
     temporary_table(self.context, self.node.into.rel)
-    made = replace(self.inner(self.node.query), tag=command_tag(self.node), fan_out=False)
+    use = self.context.use
+    body = self.inner(self.node.query)
     check_copied(self.context, command_tag(self.node))
-    return made
+    return replace(body, tag=command_tag(self.node), pins=use.pins, creates=use.creates, fan_out=False)
 
 
 def _create_table(self: Utility) -> Statement:
@@ -155,7 +154,7 @@ def _create_table(self: Utility) -> Statement:
         for constraint in _constraints(element)
         if constraint.HasField("pktable")
     )
-    return self.anywhere(pins=self.context.use.pins)
+    return replace(self.anywhere(pins=self.context.use.pins), creates=self.context.use.creates)
 
 
 def _constraints(element: Node) -> list[Node]:
@@ -195,21 +194,25 @@ def _set_constraints(self: Utility) -> Statement:
 
 def _definition(self: Utility) -> Statement:
     """DDL and maintenance: on every shard or on none, except for a session's temporary tables."""
-    tag = command_tag(self.node)
+    tag, context = command_tag(self.node), self.context
     refusal = Refused(f"{tag}, which must run on every shard", hint="Run it on each shard.")
-    if _only_unknown(self.context, self.node):
-        check_reads(self.context, tag)
-        self.context.seen |= self.context.found.tables
-        return self.anywhere(unless_pinned=refusal)
-    raise refusal
+    unknown = _only_unknown(context, self.node)
+    if not unknown:
+        raise refusal
+    check_reads(context, tag)
+    context.seen |= context.found.tables
+    return replace(self.anywhere(), unless_temporary=refusal, temporary=unknown)
 
 
-def _only_unknown(context: Context, node: Node) -> bool:
-    """Whether a statement concerns only relations that are no shard's: temporary ones, or none that exist."""
+def _only_unknown(context: Context, node: Node) -> frozenset[str]:
+    """The names of the relations that a statement concerns if they are no shard's: temporary ones, or none
+    that exist. Empty for any other statement.
+    """
     match type_name(node):
         case "DropStmt" if enum_name(node, "remove_type") == "OBJECT_TABLE":
             names = [strings(item.list.items) for item in node.objects]
-            return all(_is_unknown(context, name) for name in names)
+            unknown = all(_is_unknown(context, name) for name in names)
+            return frozenset(name[-1] for name in names) if unknown else frozenset()
         case "TruncateStmt" | "LockStmt":
             targets = [item.range_var for item in node.relations]
         case "VacuumStmt":
@@ -217,14 +220,11 @@ def _only_unknown(context: Context, node: Node) -> bool:
         case "AlterTableStmt" | "IndexStmt":
             targets = [node.relation]
         case _:
-            return False
+            return frozenset()
     # Every table of the statement must be one of these: a foreign key or a partition names another.
     complete = {target.location for target in targets} == context.found.tables
-    return (
-        bool(targets)
-        and complete
-        and all(context.names.relation(target).nature is Nature.UNKNOWN for target in targets)
-    )
+    unknown = all(context.names.relation(target).nature is Nature.UNKNOWN for target in targets)
+    return frozenset(target.relname for target in targets) if complete and unknown else frozenset()
 
 
 def _is_unknown(context: Context, name: tuple[str, ...]) -> bool:
