@@ -285,6 +285,11 @@ class Pool:
             elif (reason := self._reason_to_close(connection)) is not None:
                 connection.close(reason)
 
+    def prepare_anew(self) -> None:
+        """Every statement is prepared anew when it is next used: the schema has changed."""
+        for connection in (*self.idle, *self.active):
+            connection.prepared = dict.fromkeys(connection.prepared, False)
+
     def drop_idle(self, reason: str) -> None:
         """Close every idle connection, for example because the server is no longer what it was."""
         for connection in list(self.idle):

@@ -5,7 +5,7 @@ client that reads slowly holds all of them back. One shard's error cancels the r
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from shardproxy.backend.connection import ServerConnection
@@ -15,7 +15,7 @@ from shardproxy.errors import ShardproxyError, Unavailable
 from shardproxy.routing.route import FanOut
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import BIND, EXECUTE, QUERY, ROWS, SYNC
-from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete
+from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete, is_stale
 
 
 class Output(Protocol):
@@ -41,6 +41,14 @@ replies.
 """
 
 
+Holder = Callable[[ServerConnection], Awaitable[None]]
+"""Makes sure that the statement is on a connection what the client was told. Raises when it is not."""
+
+
+class StaleError(ServerError):
+    """A shard found its prepared statement gone or changed, and no row of any shard has been handed on."""
+
+
 class _Arm:
     """One shard's part: the sink of its connection. ``held`` are rows that wait for another arm's
     unfinished row.
@@ -57,7 +65,7 @@ class _Arm:
 
     def ready(self, connection: ServerConnection, status: int) -> None:
         error = connection.stream.error
-        self.run.answered(self, connection, None if error is None else ServerError(error))
+        self.run.answered(self, connection, error)
 
     def copy_in(self, connection: ServerConnection) -> None:
         connection.abort("COPY in a fan-out")
@@ -78,7 +86,8 @@ class FanOutRun:
 
     ``error`` is the first that any shard gave; after it no further row is begun. ``running`` are the arms
     whose statement was sent and has not ended, ``_current`` the one that has handed on part of a row,
-    ``_paused`` is True while the client does not keep up, ``_waiting`` the place in a pool's queue.
+    ``_paused`` is True while the client does not keep up, ``_waiting`` the place in a pool's queue,
+    ``_silent`` until a row was handed on.
     """
 
     def __init__(
@@ -98,6 +107,8 @@ class FanOutRun:
         self._current: _Arm | None = None
         self._paused = False
         self._described = False
+        self._hold: Holder | None = None
+        self._silent = True
         self._announces = False
         self._waiting: asyncio.Future[ServerConnection] | None = None
 
@@ -112,8 +123,9 @@ class FanOutRun:
         counts = await self._run(self._arms, lambda _: message, (QUERY | ROWS,))
         self._output.write(command_complete(f"SELECT {_total(counts)}"))
 
-    async def extended(self, prepare: Preparer, bind: bytes, limit: int) -> None:
+    async def extended(self, prepare: Preparer, bind: bytes, limit: int, hold: Holder) -> None:
         """Run a bound statement: rows and tag, or PortalSuspended after ``limit`` rows (0: all)."""
+        self._hold = hold
         total = 0
         # With a limit one shard after another, until there are rows enough.
         for arms in [[arm] for arm in self._arms] if limit else [self._arms]:
@@ -133,6 +145,8 @@ class FanOutRun:
             for arm in arms:  # in the order of the shards, so that two fan-outs cannot wait for each other
                 await self._connect(arm)
                 self._check()
+                if self._hold is not None and arm.connection is not None:
+                    await self._hold(arm.connection)
             for arm in arms:
                 self._send(arm, messages, owed)
             self._ended = self._loop.create_future()
@@ -185,8 +199,11 @@ class FanOutRun:
 
     # --- how an arm ends ------------------------------------------------------------------------------------
 
-    def answered(self, arm: _Arm, connection: ServerConnection, error: ServerError | None) -> None:
+    def answered(self, arm: _Arm, connection: ServerConnection, body: bytes | None) -> None:
         """A shard has answered to the end, perhaps with an error."""
+        error = None
+        if body is not None:
+            error = StaleError(body) if self._silent and is_stale(body) else ServerError(body)
         traffic = connection.counters
         traffic.queries += 1
         traffic.transactions += 1
@@ -263,6 +280,7 @@ class FanOutRun:
             return
         if self._announces and not self._described:
             self._describe(arm)
+        self._silent = False
         self._output.write(data)
         self._current = arm if arm.connection is not None and arm.connection.stream.mid_message else None
 

@@ -140,6 +140,8 @@ class Sidecar:
         shared.search_path = parse_search_path(known.search_path)
         shared.server_user = login.user
         shared.descriptions.clear()
+        for pool in self.shards.pools:
+            pool.prepare_anew()
         if not shared.is_ready:
             shared.is_ready = True
             log.info("schema read: %d relations", len(known.schema.relations))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.execute.fan_out import StaleError
 from shardproxy.routing.parameters import BindValues
 from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local, moving, names
+from shardproxy.session import effects, local, moving, names, told
 from shardproxy.session.link import FAILING_MESSAGE
-from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
+from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared, described
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
@@ -44,7 +45,8 @@ class Extended:
 
     ``statements`` and ``portals`` are the client's, by its names. ``skipping``: an error was given, Sync
     has not come. ``out`` are the messages for the server that are not sent yet. ``_sync_sent``: no group
-    is open on a server. ``_fresh``: the next message begins a group.
+    is open on a server. ``_fresh``: the next message begins a group. ``group`` are the messages of the
+    running one, if they came together.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -56,6 +58,7 @@ class Extended:
         self._sync_sent = True
         self._fresh = True
         self._owner = b"%d/" % next(_OWNERS)
+        self.group: Sequence[tuple[int, bytes]] = ()
         self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
             0x42: self._bind,
             0x44: self._describe,
@@ -64,9 +67,12 @@ class Extended:
             0x48: self._flush,
         }
 
-    async def run(self, messages: list[tuple[int, bytes]]) -> bool:
-        """A group of messages. True: answered; False: a ReadyForQuery is on its way."""
+    async def run(self, messages: Sequence[tuple[int, bytes]], *, again: bool = False) -> bool:
+        """A group of messages. True: answered; False: a ReadyForQuery is on its way. ``again``: it was sent
+        before, and will not be a third time.
+        """
         answered = True
+        self.group = messages if self._fresh and not again else ()
         if self._fresh:
             self._fresh = False
             if self.session.transaction.block is Block.NONE:
@@ -89,6 +95,8 @@ class Extended:
                         raise
                     self._fail(error)
         self._send()
+        if answered:
+            self.group = ()
         return answered
 
     # --- replies and messages, in order ---------------------------------------------------------------------
@@ -186,16 +194,20 @@ class Extended:
             if local.is_local(session, prepared.statement) or prepared.statement.kind is Kind.EMPTY:
                 prepared.description = self._own_description(prepared)
             else:
-                role = session.settings.server.value("role")
-                key: DescriptionKey = (prepared.text, prepared.oids, session.search_path, role)
+                key = self.description_key(prepared, prepared.text)
                 private = prepared.statement.private
                 found = None if private else session.shared.descriptions.get(key)
                 if found is None:
-                    found = _description(await self._ask(prepared))
+                    found = described(await self._ask(prepared))
                     if not private:
                         session.shared.descriptions.put(key, found)
                 prepared.description = found
         return prepared.description
+
+    def description_key(self, prepared: Prepared, text: bytes) -> DescriptionKey:
+        """Under what the description of ``text``, of which ``prepared`` is made, is kept."""
+        session = self.session
+        return text, prepared.oids, session.search_path, session.settings.server.value("role")
 
     def _own_description(self, prepared: Prepared) -> Description:
         statement = prepared.statement
@@ -205,32 +217,31 @@ class Extended:
         if statement.set_config:
             row = local.Answer("SELECT 1", ("set_config",) * len(statement.set_config)).description()
         oids = (TEXT_OID,) * max([change.parameter for change in statement.set_config], default=0)
-        return Description(oids, server_messages.parameter_description(oids), row)
+        parameters = server_messages.parameter_description(oids)
+        return Description(oids, parameters, row, server_messages.shape_of(parameters[5:], row))
 
     async def _ask(self, prepared: Prepared) -> Learn:
         """Ask the held connection, if there is one, else any of the designated shard."""
         session = self.session
-        link = session.link
-        name, text, oids = prepared.name, prepared.text, prepared.oids
-        if link.connection is not None and link.in_group:
-            return await self._ask_in_group(link.connection, prepared)
-        connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
-        prepared.renew(connection, name)
+        connection = await session.link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
         try:
-            return await learn(connection, name, text, oids)
+            return await self.ask_on(connection, prepared.name, prepared.text, prepared.oids)
         finally:
             if not session.on_server:
-                link.give_back()
+                session.link.give_back()
 
-    async def _ask_in_group(self, connection: ServerConnection, prepared: Prepared) -> Learn:
-        """Ask inside the client's own transaction: Parse, Describe and Flush among its messages."""
+    async def ask_on(
+        self, connection: ServerConnection, name: bytes, text: bytes, oids: tuple[int, ...]
+    ) -> Learn:
+        """Ask the connection on the link; in the middle of a group by Parse, Describe and Flush among its
+        messages.
+        """
         session = self.session
-        self._enter_group(connection)
+        if not session.link.in_group:
+            return await learn(connection, name, text, oids)
         done = session.loop.create_future()
-        learned = Learn(lambda: None if done.done() else done.set_result(None))
-        self.out.append(prepared.prepare(connection, prepared.name, prepared.text))
-        connection.stream.promise(learned)
-        self.out.append(client_messages.describe(b"S", prepared.name) + client_messages.FLUSH)
+        learned = Learn(name, lambda: None if done.done() else done.set_result(None))
+        self.out.append(connection.describe(learned, text, oids) + client_messages.FLUSH)
         self._send()
         session.learning = done
         try:
@@ -295,6 +306,8 @@ class Extended:
                 raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
             return
         connection = await session.link.take(found)
+        if prepared.told is not None and statement.kind is Kind.QUERY:
+            await told.hold_to(prepared.told, self, connection, prepared, name, text)
         await session.link.open_block()
         effects.settings_of(statement, request.values)
         if statement.pins is not None:
@@ -349,6 +362,7 @@ class Extended:
             prepared = self._statement(name)
             self._plan(prepared)
             description = await self._learn(prepared)
+            self._tell(prepared, description)
             row = EXPLAIN_ROW if "shardproxy.explain" in leading_settings(prepared.text) else description.row
             self._emit(description.parameters + row)
             return
@@ -357,12 +371,21 @@ class Extended:
             self._emit(self._local_description(portal))
         elif portal is not None and portal.fan_out is not None:
             description = await self._learn(portal.prepared)
+            portal.told = description.shape
             self._emit(server_messages.with_formats(description.row, portal.result_formats))
         else:
             connection = self._held(name)
             self._enter_group(connection)
             connection.stream.promise(DESCRIBE)
             self.out.append(client_messages.message(b"D", body))
+
+    def _tell(self, prepared: Prepared, description: Description) -> None:
+        """The client is told what a statement is, which must not change after that."""
+        if prepared.told is None:
+            prepared.told = description.shape
+        elif prepared.told != description.shape:
+            self._emit(description.parameters)  # PostgreSQL does not notice before it comes to the columns
+            raise told.changed()
 
     def _local_description(self, portal: Portal) -> bytes:
         if portal.request is not None:
@@ -440,8 +463,6 @@ class Extended:
 
     async def _fan_out(self, portal: Portal, limit: int) -> None:
         session = self.session
-        prepared, route = portal.prepared, portal.fan_out
-        assert route is not None
         if session.link.in_group:
             raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
         if portal.executed:
@@ -450,15 +471,31 @@ class Extended:
             )
         portal.executed = True
         session.shared.counters.proxy.fan_out += 1
-        run = session.simple.begin_fan_out(route)
+        try:
+            await self._run_fan_out(portal, limit)
+        except StaleError:
+            session.forget_stale()
+            await self._run_fan_out(portal, limit)
+
+    async def _run_fan_out(self, portal: Portal, limit: int) -> None:
+        prepared, route = portal.prepared, portal.fan_out
+        assert route is not None
+        shape = portal.told or prepared.told
+
+        async def hold(connection: ServerConnection) -> None:
+            if shape is not None:
+                await told.hold_to(shape, self, connection, prepared, portal.name, portal.text)
+
+        run = self.session.simple.begin_fan_out(route)
         try:
             await run.extended(
                 lambda connection: connection.prepare(portal.name, portal.text, prepared.oids),
                 portal.bind,
                 limit,
+                hold,
             )
         finally:
-            session.simple.fan_out = None
+            self.session.simple.fan_out = None
 
     # --- Close, Flush, Sync ---------------------------------------------------------------------------------
 
@@ -543,10 +580,3 @@ def _wrong_count(bind: Bind, count: int) -> ShardproxyError:
         f'"{bind.statement.decode(errors="replace")}" requires {count}',
         sqlstate="08P01",
     )
-
-
-def _description(learned: Learn) -> Description:
-    assert learned.parameters is not None
-    assert learned.row is not None
-    oids = server_messages.parse_parameter_description(learned.parameters)
-    return Description(oids, client_messages.message(b"t", learned.parameters), learned.row)

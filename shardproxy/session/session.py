@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from shardproxy.backend.connection import is_stale
 from shardproxy.backend.request import command
 from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
 from shardproxy.routing.route import Anywhere, Role
@@ -29,6 +28,7 @@ from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
+from shardproxy.session.told import repeatable
 from shardproxy.session.transaction import Block, Transaction, aborted
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire import client_messages
@@ -36,6 +36,7 @@ from shardproxy.wire.server_messages import (
     READY_FAILED,
     READY_IDLE,
     error_response,
+    is_stale,
     parse_error,
     ready_for_query,
 )
@@ -282,6 +283,10 @@ class Session:
         assert connection is not None
         stream = connection.stream
         error = stream.error
+        if stream.stale is not None:
+            stale, stream.stale = stream.stale, None
+            if self._begin_again(stale, status):
+                return
         for effect in self.effects[: stream.completed] if error is not None else self.effects:
             if effect is not None:
                 effect()
@@ -296,6 +301,23 @@ class Session:
             self.busy = False
             self.pump()
 
+    def _begin_again(self, stale: bytes, status: int) -> bool:
+        """A statement of ours on the server was ``stale``: prepare it anew and repeat the request, once; or
+        tell the client, as PostgreSQL would, and return False.
+        """
+        alone = self.transaction.block is Block.NONE and self.link.pinned is None
+        messages = repeatable(self.extended.group) if alone else None
+        if messages is None:
+            self.client.write(stale + ready_for_query(status))
+            return False
+        self.forget_stale()
+        self._settle(status, failed=True)
+        self.transaction.start(self.settings)
+        self._work(self.extended.run(messages, again=True))
+        if not self.busy:
+            self.pump()
+        return True
+
     def _settle(self, status: int, *, failed: bool) -> None:
         """After a ReadyForQuery of a server: where the block is, which settings hold, and the connection's
         return.
@@ -303,6 +325,7 @@ class Session:
         connection = self.link.connection
         assert connection is not None
         self.effects.clear()
+        self.extended.group = ()
         self.names_move = False
         self.ending = False
         if status == READY_IDLE:
@@ -321,9 +344,13 @@ class Session:
         connection = self.link.connection
         assert connection is not None
         connection.counters.error(parse_error(body).get("C", ""))
-        if is_stale(body):  # what we know of statements is no longer so: ask again
-            self.shared.descriptions.clear()
-            self.shared.schema_changed()
+        if is_stale(body):
+            self.forget_stale()
+
+    def forget_stale(self) -> None:
+        """What we know of statements is no longer so: ask again."""
+        self.shared.descriptions.clear()
+        self.shared.schema_changed()
 
     def fail(self, error: ShardproxyError) -> bool:
         """Answer a simple query with an error of ours; False while a server still has to be told of it."""

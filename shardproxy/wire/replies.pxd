@@ -8,6 +8,7 @@ cdef class Deallocate:
     cdef readonly bytes name
 
 cdef class Learn:
+    cdef readonly bytes name
     cdef readonly object wake
     cdef public bytes parameters
     cdef public bytes row
@@ -30,6 +31,7 @@ cdef class ReplyStream:
     cdef public bint copy_in
     cdef public bytes description
     cdef public bytes tag
+    cdef public bytes stale
     cdef bytes _pending
     cdef Py_ssize_t _wanted
     cdef Py_ssize_t _skip
