@@ -46,7 +46,7 @@ class Extended:
     ``statements`` and ``portals`` are the client's, by its names. ``skipping``: an error was given, Sync
     has not come. ``out`` are the messages for the server that are not sent yet. ``_sync_sent``: no group
     is open on a server. ``_fresh``: the next message begins a group. ``group`` are the messages of the
-    running one, if they came together.
+    running one, if they came together; ``guard`` is what it depends on.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -58,6 +58,7 @@ class Extended:
         self._sync_sent = True
         self._fresh = True
         self._owner = b"%d/" % next(_OWNERS)
+        self.guard: told.Guard | None = None
         self.group: Sequence[tuple[int, bytes]] = ()
         self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
             0x42: self._bind,
@@ -306,8 +307,11 @@ class Extended:
                 raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
             return
         connection = await session.link.take(found)
-        if prepared.told is not None and statement.kind is Kind.QUERY:
-            await told.hold_to(prepared.told, self, connection, prepared, name, text)
+        guarded = False
+        if prepared.told is not None and connection.prepared.get(name) != prepared.told:
+            guarded = statement.read_only and told.repeatable(self.group) is not None
+            if not guarded and statement.kind is Kind.QUERY:
+                await told.hold_to(prepared.told, self, connection, prepared, name, text)
         await session.link.open_block()
         effects.settings_of(statement, request.values)
         if statement.pins is not None:
@@ -316,7 +320,12 @@ class Extended:
         if rewritten:
             connection.stream.prefix = -1
         self._open_block(connection)
-        self.out.append(prepared.prepare(connection, name, text))
+        if guarded:
+            learned = Learn(name, told=prepared.told)
+            self.guard = told.Guard(prepared, text, learned)
+            self.out.append(connection.describe(learned, text, prepared.oids))
+        else:
+            self.out.append(prepared.prepare(connection, name, text))
         connection.stream.promise(BIND)
         self.out.append(client_messages.rename_statement(body, name))
 
@@ -371,6 +380,8 @@ class Extended:
             self._emit(self._local_description(portal))
         elif portal is not None and portal.fan_out is not None:
             description = await self._learn(portal.prepared)
+            if portal.prepared.told not in (None, description.shape):
+                raise told.changed()
             portal.told = description.shape
             self._emit(server_messages.with_formats(description.row, portal.result_formats))
         else:

@@ -28,13 +28,14 @@ from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
-from shardproxy.session.told import repeatable
+from shardproxy.session.told import broken, repeatable
 from shardproxy.session.transaction import Block, Transaction, aborted
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire import client_messages
 from shardproxy.wire.server_messages import (
     READY_FAILED,
     READY_IDLE,
+    READY_TRANSACTION,
     error_response,
     is_stale,
     parse_error,
@@ -285,7 +286,7 @@ class Session:
         error = stream.error
         if stream.stale is not None:
             stale, stream.stale = stream.stale, None
-            if self._begin_again(stale, status):
+            if self._begin_again(stale, status) if stale else self._fail_guarded(status):
                 return
         for effect in self.effects[: stream.completed] if error is not None else self.effects:
             if effect is not None:
@@ -317,6 +318,20 @@ class Session:
         if not self.busy:
             self.pump()
         return True
+
+    def _fail_guarded(self, status: int) -> bool:
+        """The statement is not what the client was told, and nothing of its answer was handed on: it fails.
+        False: that is all; True: the server's block has to fail too.
+        """
+        guard = self.extended.guard
+        assert guard is not None
+        self.effects.clear()
+        reply = self.error_reply(broken(self.extended, guard))
+        if status == READY_TRANSACTION:
+            self.link.fail_transaction(reply)
+            return True
+        self.client.write(reply + ready_for_query(status))
+        return False
 
     def _settle(self, status: int, *, failed: bool) -> None:
         """After a ReadyForQuery of a server: where the block is, which settings hold, and the connection's

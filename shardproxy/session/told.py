@@ -7,7 +7,9 @@ prepared on server connections much later and many times, so the rule is kept by
 
 - A statement that the client has had described (Describe of the statement, not of a portal) returns rows of
   that shape on every connection, or the client gets PostgreSQL's error. A connection that has not prepared
-  it, or with another outcome, prepares it and says what it is before Bind goes out (:func:`hold_to`).
+  it, or with another outcome, prepares it and says what it is before Bind goes out (:func:`hold_to`); one
+  that only reads goes out at once, and the client sees nothing of the answer if it is another
+  (:class:`Guard`).
 - Of any other statement the client knows nothing that could be wrong, though a server connection may: the
   statement is prepared anew, and the request repeated once, unseen. PostgreSQL finds out at Bind, before it
   has done anything. It is repeated only where it is alone: outside a transaction block, on a connection that
@@ -17,11 +19,13 @@ prepared on server connections much later and many times, so the rule is kept by
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import ServerError
 from shardproxy.session.prepared import Prepared, described
+from shardproxy.wire.replies import Learn
 
 if TYPE_CHECKING:
     from shardproxy.session.extended import Extended
@@ -44,6 +48,18 @@ def changed() -> ServerError:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What the request under way depends on: that ``prepared``, of which ``text`` was made, is on the server
+    what the client was told. The server's answer is in ``learned``, and nothing of the rest is handed on
+    where it is not.
+    """
+
+    prepared: Prepared
+    text: bytes
+    learned: Learn
+
+
 async def hold_to(
     told: bytes,
     extended: "Extended",
@@ -55,15 +71,19 @@ async def hold_to(
     """Make sure that ``prepared``, which is ``text`` under ``name`` on servers, is what the client was
     ``told`` on ``connection`` too. Raises :func:`changed`.
     """
-    if connection.prepared.get(name) == told:
-        return
-    found = described(await extended.ask_on(connection, name, text, prepared.oids))
-    if found.shape == told:
-        return
+    if connection.prepared.get(name) != told:
+        learned = await extended.ask_on(connection, name, text, prepared.oids)
+        if described(learned).shape != told:
+            raise broken(extended, Guard(prepared, text, learned))
+
+
+def broken(extended: "Extended", guard: Guard) -> ServerError:
+    """The error for a statement that is not what the client was told. What is known of it is forgotten."""
+    found, prepared = described(guard.learned), guard.prepared
     prepared.description = None
-    shared, key = extended.session.shared, extended.description_key(prepared, text)
+    shared, key = extended.session.shared, extended.description_key(prepared, guard.text)
     known = shared.descriptions.get(key)
     if known is None or known.shape != found.shape:  # the first to find out
         extended.session.forget_stale()
         shared.descriptions.put(key, found)
-    raise changed()
+    return changed()

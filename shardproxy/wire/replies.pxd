@@ -10,6 +10,7 @@ cdef class Deallocate:
 cdef class Learn:
     cdef readonly bytes name
     cdef readonly object wake
+    cdef readonly bytes told
     cdef public bytes parameters
     cdef public bytes row
 
@@ -57,5 +58,6 @@ cdef class ReplyStream:
     cdef bint _match_code(self, int kind, int head, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _expect_description(self, int kind) except -1
     cdef int _learn(self, Learn head, int kind, bytes message) except -1
+    cdef int _hush(self) except -1
     cdef bint _fail(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _skip_to_sync(self) except -1

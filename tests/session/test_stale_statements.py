@@ -165,6 +165,22 @@ def test_a_connection_that_has_not_met_the_statement_is_no_way_around(
     assert len([line for line in seen if CHANGED in line]) == 2
 
 
+def test_a_block_that_begins_with_what_is_not_as_it_was_told_fails(
+    cluster: Cluster, altered: Proxy, owner: Do, texts: Texts
+) -> None:
+    block = (q("BEGIN"), EXECUTE, q("SELECT 1"), q("ROLLBACK"))
+    both(cluster, altered, owner, texts.prepare, WIDEN, *block, *block, EXECUTE)
+
+
+def test_what_is_not_as_it_was_told_is_not_done(
+    cluster: Cluster, altered: Proxy, owner: Do, texts: Texts
+) -> None:
+    prepare = parse(b"s", texts.insert.encode()) + describe(b"S", b"s") + SYNC
+    seen = both(cluster, altered, owner, prepare, ADD, EXECUTE, q("BEGIN"), EXECUTE, q("COMMIT"), texts.once)
+    assert len([line for line in seen if CHANGED in line]) == 2
+    assert seen[-2] == "CommandComplete SELECT 1"
+
+
 def test_a_client_that_asks_again_is_not_told_otherwise(
     cluster: Cluster, altered: Proxy, owner: Do, texts: Texts
 ) -> None:
@@ -316,9 +332,10 @@ def test_what_the_client_was_told_holds_on_several_shards(altered: Proxy, owner:
         assert "RowDescription tenant_id:25/-1/-1@1, a:25/-1/-1@2" in client.play(close(b"S", b"s") + prepare)
         assert client.play(run).count("DataRow 'hooli' '1'") == 3
         owner(MAKE)
-        portal = bind(b"p", b"s") + describe(b"P", b"p") + FLUSH
-        assert "RowDescription tenant_id:25/-1/-1@1, a:25/-1/-1@2" in client.play(Step(portal, "T"))
-        assert [line for line in client.play(execute(b"p") + SYNC) if CHANGED in line]
+        for _ in range(2):
+            seen = client.play(bind(b"", b"s") + describe(b"P", b"") + execute() + SYNC)
+            assert len([line for line in seen if CHANGED in line]) == 1
+            assert not [line for line in seen if line.startswith("DataRow")]
 
 
 # --- drivers ------------------------------------------------------------------------------------------------

@@ -393,6 +393,24 @@ def test_a_stale_statement_is_an_error_as_others_elsewhere(
     assert changed.stale is None
 
 
+@pytest.mark.parametrize(
+    "rest", [msg.BIND_COMPLETE + COLUMNS + ROWS + SELECTED, msg.BIND_COMPLETE + ERROR, ERROR]
+)
+def test_nothing_is_handed_on_of_what_the_client_was_told_otherwise(replies: ModuleType, rest: bytes) -> None:
+    told = msg.shape_of(PARAMETERS[5:], COLUMNS)
+    for shape, client, stale in ((told, rest + IDLE, None), (b"another", b"", b"")):
+        seen = play_all(
+            replies,
+            lambda r, shape=shape: [  # type: ignore[misc]
+                *(r.EXECUTE | r.DROP, r.Prepare(b"s"), r.Learn(b"s", None, shape)),
+                *(r.BIND, r.DESCRIBE, r.EXECUTE, r.SYNC),
+            ],
+            SET + msg.PARSE_COMPLETE + PARAMETERS + COLUMNS + rest + IDLE,
+        )
+        assert (seen.client, seen.stale, seen.readies, seen.owed) == (client, stale, "I", 0)
+        assert seen.learned == [(PARAMETERS[5:], COLUMNS)]
+
+
 # --- statements that ended well -----------------------------------------------------------------------------
 
 
