@@ -123,8 +123,7 @@ class ServerConnection(asyncio.Protocol):
         One that is prepared already may be from before a change of the schema: it is prepared anew.
         """
         name = learned.name
-        if name in self.prepared:
-            self.prepared[name] = False
+        self.expire(name)
         messages = self.prepare(name, text, oids)
         self.stream.promise(learned)
         return messages + client_messages.describe(b"S", name)

@@ -228,18 +228,19 @@ class Extended:
         session = self.session
         connection = await session.link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
         try:
-            return await self.ask_on(connection, prepared.name, prepared.text, prepared.oids)
+            return await self.ask_on(connection, prepared, prepared.name, prepared.text)
         finally:
             if not session.on_server:
                 session.link.give_back()
 
     async def ask_on(
-        self, connection: ServerConnection, name: bytes, text: bytes, oids: tuple[int, ...]
+        self, connection: ServerConnection, prepared: Prepared, name: bytes, text: bytes
     ) -> Learn:
-        """Ask the connection on the link; in the middle of a group by Parse, Describe and Flush among its
-        messages.
+        """Ask the connection on the link about ``text``, made of ``prepared`` and known there as ``name``; in
+        the middle of a group by Parse, Describe and Flush among its messages.
         """
-        session = self.session
+        session, oids = self.session, prepared.oids
+        prepared.renew(connection, name)
         if not session.link.in_group:
             return await learn(connection, name, text, oids)
         done = session.loop.create_future()
@@ -330,6 +331,7 @@ class Extended:
         if guarded:
             learned = Learn(name, told=prepared.told)
             self.guard = told.Guard(prepared, text, learned)
+            prepared.renew(connection, name)
             self.out.append(connection.describe(learned, text, prepared.oids))
         else:
             self.out.append(prepared.prepare(connection, name, text))
@@ -532,7 +534,7 @@ class Extended:
         try:
             await run.extended(bound, limit, hold)
         finally:
-            session.simple.fan_out = None
+            self.session.simple.fan_out = None
 
     # --- Close, Flush, Sync ---------------------------------------------------------------------------------
 

@@ -217,7 +217,8 @@ class Link:
                 or any(sql.startswith(SET_BY_QUERY) for sql in transaction.opening)
             )
         ):
-            await command(connection, script(transaction.take_opening()).encode())
+            await command(connection, script(transaction.opening).encode())
+            transaction.take_opening()
             transaction.opened(failed=False)
 
     # --- sending --------------------------------------------------------------------------------------------

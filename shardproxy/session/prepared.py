@@ -52,9 +52,8 @@ class Prepared:
     ``text`` is what the client wrote, ``oids`` the parameter types it gave, ``owner`` the session and its
     name for it, ``folded`` that of the settings it was prepared under. ``statement`` is its plan by
     ``planner`` under ``search_path``, ``name`` what servers call it. ``description`` is None until a server
-    was asked. ``is_new``: what a server has under its name is an earlier statement of the session's.
-    ``told`` is the shape of what the client was told when it asked, None before; it is never told anything
-    else.
+    was asked. ``is_new``: what a server has under its name is an earlier statement of the session's. ``told``
+    is the shape of what the client was told when it asked, None before; it is never told anything else.
     """
 
     __slots__ = (

@@ -72,7 +72,7 @@ async def hold_to(
     ``told`` on ``connection`` too. Raises :func:`changed`.
     """
     if connection.prepared.get(name) != told:
-        learned = await extended.ask_on(connection, name, text, prepared.oids)
+        learned = await extended.ask_on(connection, prepared, name, text)
         if described(learned).shape != told:
             raise broken(extended, Guard(prepared, text, learned))
 
@@ -81,11 +81,10 @@ def broken(extended: "Extended", guard: Guard) -> ServerError:
     """The error for a statement that is not what the client was told. What is known of it is forgotten."""
     found, prepared = described(guard.learned), guard.prepared
     prepared.description = None
-    if prepared.statement.private:
-        return changed()
-    shared, key = extended.session.shared, extended.description_key(prepared, guard.text)
-    known = shared.descriptions.get(key)
-    if known is None or known.shape != found.shape:  # the first to find out
-        extended.session.forget_stale()
-        shared.descriptions.put(key, found)
+    if not prepared.statement.private:
+        shared, key = extended.session.shared, extended.description_key(prepared, guard.text)
+        known = shared.descriptions.get(key)
+        if known is None or known.shape != found.shape:  # the first to find out
+            extended.session.forget_stale()
+            shared.descriptions.put(key, found)
     return changed()

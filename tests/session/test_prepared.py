@@ -12,20 +12,23 @@ MANY = ("SELECT " + ", ".join(f"${i}" for i in range(1, 31))).encode()
 
 
 def test_names_tell_statements_apart() -> None:
+    public, mine = ("public",), ("mine", "public")
     names = {
         server_name(*each)
         for each in (
-            (b"SELECT 1", ()),
-            (b"SELECT 2", ()),
-            (b"SELECT 1", (0,)),
-            (b"SELECT 1", (23,)),
-            (b"SELECT 1", (23, 23)),
-            (b"SELECT 1", (), " extra_float_digits 0"),
-            (MANY, (23,) * 30),
-            (MANY, (23,) * 29 + (25,)),
+            (b"SELECT 1", (), public, b""),
+            (b"SELECT 2", (), public, b""),
+            (b"SELECT 1", (), mine, b""),
+            (b"SELECT 1", (), public, b"1/s"),
+            (b"SELECT 1", (0,), public, b""),
+            (b"SELECT 1", (23,), public, b""),
+            (b"SELECT 1", (23, 23), public, b""),
+            (b"SELECT 1", (), public, b"", " extra_float_digits 0"),
+            (MANY, (23,) * 30, public, b""),
+            (MANY, (23,) * 29 + (25,), public, b""),
         )
     }
-    assert len(names) == 8
+    assert len(names) == 10
 
 
 @pytest.mark.parametrize("last", [23, 25, 1184])
