@@ -15,8 +15,7 @@ from shardproxy.backend.holds import hold
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.shards import ServerPool, Shards
 from shardproxy.errors import ShardproxyError, Unavailable
-from shardproxy.routing.rerouting import RouteAgain
-from shardproxy.routing.route import FanOut
+from shardproxy.routing.route import FanOut, RouteAgain
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import BIND, EXECUTE, QUERY, ROWS, SYNC
 from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete, is_stale

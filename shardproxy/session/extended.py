@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, ShardproxyError
-from shardproxy.execute.fan_out import StaleError
 from shardproxy.routing.parameters import BindValues
-from shardproxy.routing.rerouting import RouteAgain
-from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local, moving, names, told
+from shardproxy.routing.route import Anywhere, FanOut, Role, RouteAgain
+from shardproxy.session import effects, local, moving, names, portal_on_shards, told
 from shardproxy.session.link import FAILING_MESSAGE
-from shardproxy.session.news import newer_map
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared, described
-from shardproxy.session.request import EXPLAIN_COLUMNS, Request, text_on
+from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.schema import FIRST_USER_OID
@@ -435,7 +432,7 @@ class Extended:
             session.shared.counters.proxy.local_answers += 1
             self._emit((await self._answer(portal)).result())
         elif portal is not None and portal.fan_out is not None:
-            await self._fan_out(portal, limit)
+            await portal_on_shards.execute(self, portal, limit)
         else:
             connection = self._held(name)
             self._enter_group(connection)
@@ -480,61 +477,6 @@ class Extended:
         if not local.is_local(session, statement):
             return await local.set_in_unopened_block(session, statement, sql)
         return local.answer(session, statement, sql, portal.values)
-
-    async def _fan_out(self, portal: Portal, limit: int) -> None:
-        session = self.session
-        if session.link.in_group:
-            raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
-        if portal.executed:
-            raise Refused(
-                "fetching further rows of a portal over several shards", hint="Fetch all rows at once."
-            )
-        portal.executed = True
-        session.shared.counters.proxy.fan_out += 1
-        try:
-            await self._run_fan_out(portal, limit)
-        except StaleError:
-            session.forget_stale()
-            await self._run_fan_out(portal, limit)
-
-    async def _run_fan_out(self, portal: Portal, limit: int) -> None:
-        session, prepared = self.session, portal.prepared
-        while True:
-            epoch, route = session.shared.shard_map.epoch, portal.fan_out
-            assert route is not None
-            try:
-                await self._run_on_shards(portal, route, limit)
-            except RouteAgain:
-                await newer_map(session, epoch)
-                found = Request(session, prepared.text, portal.values).route(prepared.statement)
-                if not isinstance(found, FanOut):
-                    raise
-                portal.fan_out = found
-            else:
-                return
-
-    async def _run_on_shards(self, portal: Portal, route: FanOut, limit: int) -> None:
-        session, prepared = self.session, portal.prepared
-        shape = portal.told or prepared.told
-        texts = {shard: text_on(session, route, shard, portal.text) for shard in route.shards}
-        names = {
-            shard: portal.name if text is portal.text else prepared.name_of(text)
-            for shard, text in texts.items()
-        }
-
-        async def hold(connection: ServerConnection, shard: int) -> None:
-            if shape is not None:
-                await told.hold_to(shape, self, connection, prepared, names[shard], texts[shard])
-
-        def bound(connection: ServerConnection, shard: int) -> bytes:
-            prepare = connection.prepare(names[shard], texts[shard], prepared.oids)
-            return prepare + client_messages.rename_statement(portal.bind, names[shard])
-
-        run = session.simple.begin_fan_out(route)
-        try:
-            await run.extended(bound, limit, hold)
-        finally:
-            self.session.simple.fan_out = None
 
     # --- Close, Flush, Sync ---------------------------------------------------------------------------------
 

@@ -14,8 +14,7 @@ from shardproxy.backend.holds import hold
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, ShardproxyError, Unavailable
-from shardproxy.routing.rerouting import RouteAgain
-from shardproxy.routing.route import Anywhere, OneShard, Role
+from shardproxy.routing.route import Anywhere, OneShard, Role, RouteAgain
 from shardproxy.session import moving
 from shardproxy.session.script import script
 from shardproxy.session.settings import SET_BY_QUERY, ServerSettings

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shardproxy.routing.rerouting import RouteAgain
+from shardproxy.routing.route import RouteAgain
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session

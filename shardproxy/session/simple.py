@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from shardproxy.errors import Refused
 from shardproxy.execute.fan_out import FanOutRun
 from shardproxy.routing.parameters import LiteralValues
-from shardproxy.routing.rerouting import RouteAgain
-from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route
+from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route, RouteAgain
 from shardproxy.session import effects, local, moving, names
 from shardproxy.session.news import newer_map
 from shardproxy.session.request import Request, text_on
