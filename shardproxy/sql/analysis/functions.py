@@ -33,6 +33,7 @@ class FunctionUse:
     pins: str | None = None
     creates: str | None = None
     notifies: bool = False
+    locks: bool = False
     reveals: str | None = None
     values_read: bool = False  # a decision looked at the value of an argument
     aggregates: set[str] = field(default_factory=set)
@@ -121,6 +122,8 @@ class FunctionUse:
             self.sequence = self.sequence or name
         if name in catalog.REVEALING_FUNCTIONS:
             self.reveals = self.reveals or f"{name}()"
+        if name.startswith(catalog.ADVISORY_LOCKS):
+            self.locks = True
         if name in catalog.SESSION_LOCKS:
             self.pins = "session advisory lock"
         if name in catalog.SESSION_STATE:
