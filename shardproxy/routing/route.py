@@ -42,12 +42,13 @@ class OneShard:
 @dataclass(frozen=True, slots=True)
 class Anywhere:
     """Every shard gives the same answer; the session picks the one it is on, else ``preferred``, else the
-    designated one.
+    designated one. ``meets``: not another one, though the designated one is away.
     """
 
     role: Role
     reason: str
     preferred: int | None = None
+    meets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

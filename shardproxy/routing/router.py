@@ -24,6 +24,7 @@ BY_TENANT: Final = "the shard of the session's tenant"
 BY_TABLE: Final = "its table is local to that shard"
 ONLY_SHARD: Final = "there is only one shard"
 NO_KEY: Final = "no row can match: every key is NULL"
+TO_MEET: Final = "the shard where sessions meet that have no tenant"
 NO_TABLE: Final = "every shard gives the same answer"
 SEVERAL: Final = "rows from several shards, concatenated"
 
@@ -87,8 +88,10 @@ def _route_by_shards(
     if reach is Reach.REFUSED:
         raise _refusal(statement)
     if reach is Reach.ANYWHERE:
-        if context.tenant is None or statement.notifies:
-            return Anywhere(role, NO_TABLE)
+        if statement.notifies:
+            return _one_shard(shard_map.designated, role, TO_MEET)
+        if context.tenant is None:
+            return Anywhere(role, TO_MEET if statement.locks else NO_TABLE, meets=statement.locks)
         if statement.catalog:
             # One shard's catalog, so that object identifiers agree; a block must not begin beside its tenant.
             own = _tenant_shard(context.tenant, shard_map) if context.in_transaction else None

@@ -126,7 +126,7 @@ class Link:
         shared = self.session.shared
         failure: Unavailable | None = None
         first = shared.shard_map.designated if route.preferred is None else route.preferred
-        for shard in shared.shards.in_order(first):
+        for shard in (first,) if route.meets else shared.shards.in_order(first):
             try:
                 return await self._take_from(shard, route.role)
             except Unavailable as error:

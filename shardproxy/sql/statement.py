@@ -156,4 +156,7 @@ class Statement:
     catalog: bool = False  # reads system catalogs: answered by the designated shard
     unlocks: bool = False  # calls pg_advisory_unlock_all()
     notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other
+    locks: bool = (
+        False  # advisory locks have to meet, as far as the transaction or the tenant leaves a choice
+    )
     changes_schema: bool = False  # DDL: knowledge of the schema must be read again

@@ -86,6 +86,9 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
         "DISCARD ALL",
         "SELECT * FROM one",
     ),
+    # --- sessions meet on the designated shard, which is acme's -------------------------------------------------------
+    (f"{_COUNT}; NOTIFY c", "BEGIN", "NOTIFY c", _COUNT, "COMMIT", f"NOTIFY c; {_COUNT}"),
+    ("SELECT pg_advisory_xact_lock(7)", "BEGIN", _COUNT, "SELECT pg_try_advisory_xact_lock(7)", "COMMIT"),
     # --- other servers, other answers ---------------------------------------------------------------------------------
     ("SELECT ts_rewrite('a & b'::tsquery, 'a'::tsquery, 'c'::tsquery)",),
     ("SELECT count(*) > 0 FROM pg_stats", "SELECT count(*) > 0 FROM pg_stat_activity"),
@@ -116,6 +119,11 @@ REFUSED: tuple[tuple[str, ...], ...] = (
         )
     ),
     ("BEGIN", "DECLARE c CURSOR FOR SELECT set_config('search_path', 'attack', false)"),
+    # --- sessions meet on the designated shard, which is acme's -------------------------------------------------------
+    ("SELECT count(*) FROM orders WHERE tenant_id = 'globex'; NOTIFY c",),
+    ("NOTIFY c; SELECT count(*) FROM orders WHERE tenant_id = 'globex'",),
+    ("BEGIN", "SELECT count(*) FROM orders WHERE tenant_id = 'globex'", "NOTIFY c"),
+    ("BEGIN", "NOTIFY c", "SELECT count(*) FROM orders WHERE tenant_id = 'globex'"),
     # --- temporary tables ---------------------------------------------------------------------------------------------
     ("CREATE TEMP TABLE one (n bigint DEFAULT attack.count_orders())",),
     ("CREATE TEMP TABLE one (a int)", "ALTER TABLE one ADD n bigint DEFAULT attack.count_orders()"),

@@ -128,6 +128,8 @@ INSERT_SELECT = [
     ("WITH x AS (SELECT 'a' AS t) INSERT INTO orders (tenant_id) SELECT t FROM x", "keyed a"),
     ("INSERT INTO orders (tenant_id) SELECT max(tenant_id) FROM orders WHERE tenant_id = 'a'", ORDER),
     ("INSERT INTO orders (tenant_id) SELECT * FROM nowhere", ORDER),
+    # A key of another group says nothing of where a row belongs.
+    ("INSERT INTO coupons (code) SELECT tenant_id FROM orders", NEW_ROW.format("coupons", "code")),
     # Of a row that an outer join makes of NULLs, the key is NULL too.
     (
         "INSERT INTO nullable SELECT i.tenant_id, 1 FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id"

@@ -34,6 +34,7 @@ class FunctionUse:
     creates: str | None = None
     notifies: bool = False
     unlocks: bool = False
+    locks: bool = False
     reveals: str | None = None
     values_read: bool = False  # a decision looked at the value of an argument
     aggregates: set[str] = field(default_factory=set)
@@ -124,6 +125,8 @@ class FunctionUse:
             self.sequence = self.sequence or name
         if name in catalog.REVEALING_FUNCTIONS:
             self.reveals = self.reveals or f"{name}()"
+        if name.startswith(catalog.ADVISORY_LOCKS):
+            self.locks = True
         if name in catalog.SESSION_LOCKS:
             self.pins = "session advisory lock"
         if name == catalog.UNLOCKS_ALL:

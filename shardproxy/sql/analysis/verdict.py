@@ -42,6 +42,7 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
         relations=relations,
         catalog=catalog or use.notifies,
         notifies=use.notifies,
+        locks=use.locks,
         reveals=use.reveals,
         pins=use.pins,
         unlocks=use.unlocks,
