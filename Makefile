@@ -9,11 +9,12 @@ COMPILED := $(VENV)/.compiled
 LEAVES := $(shell sed -n 's/^    "\(shardproxy\..*\)",$$/\1/p' shardproxy/compiled.py | tr . /)
 LEAF_SOURCES := $(wildcard $(LEAVES:=.py) $(LEAVES:=.pxd))
 
-.PHONY: help install venv demo test lint bench clean
+.PHONY: help install venv demo test chaos lint bench clean
 
 help:
 	@echo 'make demo    three shards with replicas and a sidecar in front, until Ctrl-C   (ARGS="--check": a tour)'
 	@echo 'make test    lint, types, layers and every test                                (ARGS="-k copy": some tests)'
+	@echo 'make chaos   every fault at every step of a move, some ten minutes'
 	@echo 'make bench   pgbench straight, through PgBouncer and through the sidecar       (ARGS="--quick": a short one)'
 	@echo 'make install only the virtual environment in .venv, with the leaves compiled in place'
 	@echo 'make clean   remove everything that was built, and .venv'
@@ -42,6 +43,9 @@ demo: install
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: install
+	SHARDPROXY_CHAOS=1 $(BIN)/python -m pytest tests/rebalance/test_crashes.py $(ARGS)
 
 lint: install
 	$(BIN)/ruff check --quiet .
