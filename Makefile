@@ -14,8 +14,8 @@ LEAF_SOURCES := $(wildcard $(LEAVES:=.py) $(LEAVES:=.pxd))
 help:
 	@echo 'make demo    three shards with replicas and a sidecar in front, until Ctrl-C   (ARGS="--check": a tour)'
 	@echo 'make test    lint, types, layers and every test                                (ARGS="-k copy": some tests)'
-	@echo 'make chaos   moves and crashes under checked histories  (SHARDPROXY_CHAOS_SECONDS=600 for each test,'
-	@echo '             SHARDPROXY_CHAOS_MOVES=100 in each of its rounds, SHARDPROXY_CHAOS_SEED of the first round)'
+	@echo 'make chaos   every fault at every step of a move, then moves and crashes under checked histories (see'
+	@echo '             SHARDPROXY_CHAOS_SECONDS, _MOVES and _SEED in tests/histories/__init__.py)'
 	@echo 'make bench   pgbench straight, through PgBouncer and through the sidecar       (ARGS="--quick": a short one)'
 	@echo 'make install only the virtual environment in .venv, with the leaves compiled in place'
 	@echo 'make clean   remove everything that was built, and .venv'
@@ -46,6 +46,7 @@ test: lint
 	$(BIN)/python -m pytest $(ARGS)
 
 chaos: install
+	SHARDPROXY_CHAOS=1 $(BIN)/python -m pytest tests/rebalance/test_crashes.py $(ARGS)
 	SHARDPROXY_CHAOS_SECONDS="$${SHARDPROXY_CHAOS_SECONDS:-600}" $(BIN)/python -m pytest -m chaos $(ARGS)
 
 lint: install

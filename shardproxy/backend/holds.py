@@ -10,7 +10,7 @@ from typing import Final
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import ServerError, command
-from shardproxy.routing.route import RouteAgain
+from shardproxy.errors import RouteAgain
 from shardproxy.wire.server_messages import READY_IDLE
 
 NOT_HERE: Final = "SP001"

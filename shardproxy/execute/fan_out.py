@@ -14,8 +14,8 @@ from shardproxy.backend.entry import Behind
 from shardproxy.backend.holds import hold
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.shards import ServerPool, Shards
-from shardproxy.errors import ShardproxyError, Unavailable
-from shardproxy.routing.route import FanOut, RouteAgain
+from shardproxy.errors import RouteAgain, ShardproxyError, Unavailable
+from shardproxy.routing.route import FanOut
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import BIND, EXECUTE, QUERY, ROWS, SYNC
 from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete, is_stale

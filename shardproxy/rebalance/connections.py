@@ -18,6 +18,7 @@ from shardproxy.backend.driver import FAULTS
 from shardproxy.backend.shards import ServerSpec
 from shardproxy.catalog.connect import connect
 from shardproxy.catalog.locks import CLASS_MOVER
+from shardproxy.catalog.look import look
 from shardproxy.errors import ShardproxyError
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.tables import ROW_SETTINGS
@@ -170,6 +171,7 @@ async def open_shards(
                 settings={**ROW_SETTINGS, "lock_timeout": "10s"},
             )
             opened[name] = connection
+            await check_shard(connection, catalog, name)
             await end_others(connection, driver_name(number))
             pid, start = await connection.fetchrow(_ME)
             mains[name] = (pid, start)
@@ -178,6 +180,16 @@ async def open_shards(
             connection.terminate()
         raise
     return Connections(installation, number, source, target, catalog, opened[source], opened[target], mains)
+
+
+async def check_shard(connection: asyncpg.Connection, catalog: asyncpg.Connection, name: str) -> None:
+    """Raises ShardproxyError when the server is not the shard of that name in the catalog's installation."""
+    ours, found = (await look(catalog)).fence, (await look(connection)).fence
+    if ours is None or found is None or (found.installation, found.name) != (ours.installation, name):
+        raise ShardproxyError(
+            f'the server at the address of shard "{name}" is not that shard of this installation',
+            hint="Give the right address; see shardproxy check --live.",
+        )
 
 
 async def end_others(connection: asyncpg.Connection, application_name: str) -> None:

@@ -32,6 +32,9 @@ from shardproxy.replication import subscription
 FIRST_HOLD: Final = 0.2
 """Seconds that the first try may hold up transactions on the rows; later ones are longer, up to max_pause."""
 
+COMMIT_WITHIN: Final = 2.0
+"""Seconds for a commit in the pause: of the fence on the source, of the map in the catalog."""
+
 BETWEEN_TRIES: Final = 0.5
 LONGEST_SNAPSHOT: Final = 3600
 """Seconds that the target's snapshot outlives a driver that dies."""
@@ -103,7 +106,9 @@ class CutOver:
             self._mark = uuid4()
             self._began = clock()
             try:
-                await self._drain_and_fence(self._hold())
+                hold = self._hold()
+                async with asyncio.timeout(hold + COMMIT_WITHIN):
+                    await self._drain_and_fence(hold)
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 who = await self._holders()
                 if self.tries >= drive.options.cut_over_attempts:
@@ -125,11 +130,11 @@ class CutOver:
         """
         drive = self.drive
         if await files_of(drive.at.source, drive.tables) != drive.move.facts.get("files"):
-            await self.take_back()
             raise StreamLost(f"a table was truncated or rewritten on {drive.move.source} since it was copied")
 
     def _hold(self) -> float:
-        return min(self.drive.options.max_pause, FIRST_HOLD * 1.5 ** (self.tries - 1))
+        """Seconds to wait for the users of the rows; the other half of the longest pause is for the rest."""
+        return min(self.drive.options.max_pause / 2, FIRST_HOLD * 1.5 ** (self.tries - 1))
 
     async def _drain_and_fence(self, hold: float) -> None:
         source, number = self.drive.at.source, self.drive.move.number
@@ -228,9 +233,10 @@ class CutOver:
             await tell_source(drive, shard_map.shard_epochs[drive.moving.target])
             return
         why = f"move {drive.move.number}: {named(drive.move.what)} is on {drive.move.target} now"
-        shard_map = await maps.publish(
-            drive.at.catalog, lambda shard_map: flipped(shard_map, drive.moving), why, drive.shards
-        )
+        async with asyncio.timeout(COMMIT_WITHIN):
+            shard_map = await maps.publish(
+                drive.at.catalog, lambda shard_map: flipped(shard_map, drive.moving), why, drive.shards
+            )
         pause = asyncio.get_running_loop().time() - self._began
         fail_point("flip.published")
         await tell_source(drive, shard_map.epoch)

@@ -36,6 +36,8 @@ async def run(drive: Drive) -> None:
                 await _act(drive, cut_over, step)
                 step = step.following
             except StreamLost:
+                if step in IN_THE_PAUSE:
+                    await cut_over.take_back()
                 if copies >= COPIES:
                     raise
                 step = Step.COPY

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import learn
-from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.errors import Refused, RouteAgain, ShardproxyError
 from shardproxy.routing.parameters import BindValues
-from shardproxy.routing.route import Anywhere, FanOut, Role, RouteAgain
+from shardproxy.routing.route import Anywhere, FanOut, Role
 from shardproxy.session import effects, local, moving, names, portal_on_shards, told
 from shardproxy.session.link import FAILING_MESSAGE
 from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared, described

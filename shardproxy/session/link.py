@@ -13,8 +13,8 @@ from shardproxy.backend.entry import Behind
 from shardproxy.backend.holds import hold
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
-from shardproxy.errors import Refused, ShardproxyError, Unavailable
-from shardproxy.routing.route import Anywhere, OneShard, Role, RouteAgain
+from shardproxy.errors import Refused, RouteAgain, ShardproxyError, Unavailable
+from shardproxy.routing.route import Anywhere, OneShard, Role
 from shardproxy.session import moving
 from shardproxy.session.script import script
 from shardproxy.session.settings import SET_BY_QUERY, ServerSettings

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shardproxy.routing.route import RouteAgain
-
 if TYPE_CHECKING:
-    from shardproxy.session.session import Session
+    from shardproxy.errors import RouteAgain
+from shardproxy.session.session import Session
 
 
 class MapNews:

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
-from shardproxy.errors import Refused
+from shardproxy.errors import Refused, RouteAgain
 from shardproxy.execute.fan_out import StaleError
-from shardproxy.routing.route import FanOut, RouteAgain
+from shardproxy.routing.route import FanOut
 from shardproxy.session import told
 from shardproxy.session.news import newer_map
 from shardproxy.session.prepared import Portal

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shardproxy.errors import Refused
+from shardproxy.errors import Refused, RouteAgain
 from shardproxy.execute.fan_out import FanOutRun
 from shardproxy.routing.parameters import LiteralValues
-from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route, RouteAgain
+from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route
 from shardproxy.session import effects, local, moving, names
 from shardproxy.session.news import newer_map
 from shardproxy.session.request import Request, text_on

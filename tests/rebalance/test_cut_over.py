@@ -15,6 +15,7 @@ from shardproxy.rebalance import move as rebalance
 from shardproxy.rebalance.cut_over import CutOverFailed
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.progress import Progress
+from tests.rebalance.listening import At
 from tests.rebalance.pair import Pair
 from tests.support.aio import run
 
@@ -152,3 +153,40 @@ def test_a_last_change_that_does_not_arrive_takes_the_cut_over_back(pair: Pair) 
     run(scenario(), 60)
     assert pair.query("right", "SELECT count(*) FROM orders") == [(100,)]
     assert pair.left_behind() == []
+
+
+def test_a_stream_that_is_lost_in_the_pause_gives_the_rows_back_and_is_made_anew(pair: Pair) -> None:
+    def lose() -> None:
+        pair.query("right", "ALTER SUBSCRIPTION shardproxy_move_1 DISABLE")
+        pair.query("left", LOSE_SLOT)
+
+    states: list[object] = []
+    lost = At("follow", lose, "close behind")
+    fenced = At("arrive", lambda: states.append(pair.query("left", "SELECT state FROM shardproxy.moving")))
+    again = At("copy", lambda: states.append(pair.query("left", "SELECT state FROM shardproxy.moving")))
+
+    def report(progress: Progress) -> None:
+        lost(progress)
+        fenced(progress)
+        if fenced.happened:
+            again(progress)
+
+    [outcome] = pair.move("acme", options=MoveOptions(grace=1, max_pause=10), report=report)
+    assert outcome.verified == "exact"
+    assert states == [[("fenced",)], [("moving",)]]
+    assert pair.left_behind() == []
+
+
+LOSE_SLOT = """
+SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database();
+DO $$ BEGIN
+    LOOP
+        BEGIN
+            PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database();
+            EXIT;
+        EXCEPTION WHEN object_in_use THEN
+            PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database();
+        END;
+    END LOOP;
+END $$
+"""
