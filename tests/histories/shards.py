@@ -69,15 +69,15 @@ class Shards:
         """The shard of a tenant that has not moved."""
         return self.map.owner("tenant", KeyFamily.TEXT, tenant.encode())
 
-    def holders(self, tenant: str) -> dict[str, list[int]]:
-        """For each table, the shards that have rows of a tenant."""
-        quoted = tenant.replace("'", "''")
-        found: dict[str, list[int]] = {table: [] for table in TABLES}
+    def holders(self) -> dict[tuple[str, str], list[int]]:
+        """For each (table, tenant) that has rows, the shards that have them."""
+        each = (f"SELECT DISTINCT '{table}', tenant_id FROM {table}" for table in TABLES)
+        sql = " UNION ALL ".join(each)
+        found: dict[tuple[str, str], list[int]] = {}
         for index, shard in enumerate(self.shards):
-            for table in TABLES:
-                sql = f"SELECT EXISTS (SELECT FROM {table} WHERE tenant_id = '{quoted}')"
-                if shard.primary.query(sql, dbname=DATABASE) == "t":
-                    found[table].append(index)
+            for line in shard.primary.query(sql, dbname=DATABASE).splitlines():
+                table, _, tenant = line.partition("|")
+                found.setdefault((table, tenant), []).append(index)
         return found
 
     def clear(self) -> None:

@@ -25,7 +25,7 @@ from tests.histories.workloads.workload import Workload
 from tests.support import aio, chaos, rest
 from tests.support.proxy import Proxy
 
-AMOUNT = 10_000 if chaos.LONG else 2_000
+AMOUNT = 10_000 if chaos.LONG else 1_500
 LOST = {"08000", "08001", "08003", "08006", "08007", "57P01", "57P02", "57P03"}
 """What clients are told whose server goes away."""
 
@@ -55,8 +55,9 @@ def test_two_sidecars(shards: Shards, sidecars: Sequence[Proxy]) -> None:
         )
         assert report.anomalies == [], (seed, report)
         assert not report.errors, (seed, report)
-    for tenant in TENANTS:
-        assert shards.holders(tenant)["counters"] == [shards.owner(tenant)]
+    holders = shards.holders()
+    assert holders == {(table, tenant): [shards.owner(tenant)] for table, tenant in holders}
+    assert {("counters", tenant) for tenant in TENANTS} <= holders.keys()
 
 
 @pytest.mark.chaos
@@ -124,9 +125,9 @@ def test_a_level_that_is_less_than_it_says_is_found_out(
 ) -> None:
     monkeypatch.setitem(client.BEGIN, said, client.BEGIN[meant])
     plan = Plan(
-        TENANTS[:1], transactions=300, clients=8, workloads=(workload,), levels=(said,), manners=POLITE
+        TENANTS[:1], transactions=200, clients=8, workloads=(workload,), levels=(said,), manners=POLITE
     )
-    reports = (played([shards.dsn(0)], replace(plan, seed=seed)) for seed in range(6))
+    reports = (played([shards.dsn(0)], replace(plan, seed=seed)) for seed in range(10))
     assert any(kind in {anomaly.kind for anomaly in report.anomalies} for report in reports)
 
 
@@ -142,4 +143,6 @@ def test_a_replica_that_is_behind_is_found_out_by_who_has_just_written(run: Run)
             lambda: rest.metric(sidecar, "shardproxy_replica_in_rotation") == 1, "the replica is read"
         )
         report = played([sidecar.dsn()], plan)
-    assert {anomaly.kind for anomaly in report.anomalies} == {Kind.STALE}, report
+    kinds = {anomaly.kind for anomaly in report.anomalies}
+    assert Kind.STALE in kinds, report
+    assert kinds <= {Kind.STALE, Kind.RETURNED}, report
