@@ -89,7 +89,8 @@ def _route_by_shards(
         raise _refusal(statement)
     if reach is Reach.ANYWHERE:
         if statement.notifies:
-            return _one_shard(shard_map.designated, role, TO_MEET)
+            meeting = shard_map.designated
+            return _one_shard(meeting, role, TO_MEET, shard_map.shard_epochs[meeting])
         if context.tenant is None:
             return Anywhere(role, TO_MEET if statement.locks else NO_TABLE, meets=statement.locks)
         if statement.catalog:
