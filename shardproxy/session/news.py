@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from shardproxy.errors import RouteAgain
+
 if TYPE_CHECKING:
-    from shardproxy.errors import RouteAgain
-from shardproxy.session.session import Session
+    from shardproxy.session.session import Session
 
 
 class MapNews:
