@@ -19,7 +19,7 @@ from shardproxy.backend.shards import ServerSpec
 from shardproxy.catalog.connect import connect
 from shardproxy.catalog.locks import CLASS_MOVER
 from shardproxy.catalog.look import look
-from shardproxy.errors import ShardproxyError
+from shardproxy.errors import ShardproxyError, Unavailable
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.tables import ROW_SETTINGS
 
@@ -105,7 +105,7 @@ class Connections:
         self.helpers.append(connection)
         await connection.execute(_NO_LIMITS)
         if not await connection.fetchval(_THERE, *self.mains[shard]):
-            raise Busy(f"another process has taken over move {self.number}")
+            raise Unavailable(f'the main connection to shard "{shard}" was lost')
         if role != "origin":
             await connection.execute("SELECT set_config('session_replication_role', $1, false)", role)
         return connection
