@@ -246,12 +246,16 @@ def test_an_epoch_is_entered_whatever_the_sessions_role_and_search_path(fenced: 
         try:
             async with fenced.app() as connection:
                 await connection.execute(
-                    "CREATE FUNCTION trap.equal(integer, integer) RETURNS boolean LANGUAGE plpgsql AS "
+                    "CREATE FUNCTION trap.compare(integer, integer) RETURNS boolean LANGUAGE plpgsql AS "
                     "'BEGIN RAISE EXCEPTION ''trapped''; END';"
-                    "CREATE OPERATOR trap.= (FUNCTION = trap.equal, LEFTARG = integer, RIGHTARG = integer);"
-                    "SET search_path = trap, pg_catalog; SET ROLE nobody_at_all"
+                    + "".join(
+                        f"CREATE OPERATOR trap.{name} (FUNCTION = trap.compare, LEFTARG = integer, RIGHTARG = integer);"
+                        for name in ("=", "<>", "<", ">")
+                    )
+                    + "SET search_path = trap, pg_catalog; SET ROLE nobody_at_all"
                 )
                 await enter(connection, 1)
+                await enter(connection, 1, 1)
                 assert await connection.fetchval("SELECT current_user") == "nobody_at_all"
         finally:
             async with fenced.operator() as operator:

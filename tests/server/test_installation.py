@@ -332,6 +332,46 @@ def test_a_sidecar_that_slept_through_a_retirement_wakes_up_in_the_new_epoch(
     run(main(), timeout=60)
 
 
+def test_a_client_reaches_nothing_of_the_proxys_own(sidecars: tuple[Proxy, Proxy]) -> None:
+    async def main() -> None:
+        connection = await asyncpg.connect(sidecars[0].dsn())
+        for pinned in (False, True):
+            if pinned:
+                await connection.execute("CREATE TEMP TABLE mine (x int)")
+            for sql in (
+                "SELECT * FROM shardproxy.map",
+                "SELECT shardproxy.enter(0, NULL)",
+                "CALL shardproxy.guard(1)",
+                "UPDATE shardproxy.shard SET oldest_epoch = 1",
+            ):
+                with pytest.raises(asyncpg.FeatureNotSupportedError, match="the proxy's own"):
+                    await connection.execute(sql)
+        await connection.close()
+
+    run(main())
+
+
+def test_a_client_that_drops_all_locks_is_in_the_next_epoch_again(
+    sidecars: tuple[Proxy, Proxy], installed: Installed
+) -> None:
+    """It counts as stale until then, so nothing is retired over its head."""
+    tenant = installed.cluster.tenants_of(1)[0]
+
+    async def main() -> None:
+        connection = await asyncpg.connect(sidecars[0].dsn())
+        sql = "SELECT pg_advisory_unlock_all(), count(*) FROM orders WHERE tenant_id = $1"
+        for _ in range(8):
+            await connection.fetch(sql, tenant)
+        published = await installed.publish(unchanged, 1)
+        began = time.monotonic()
+        await retire(installed.specs[1], published.epoch, grace=20)
+        assert time.monotonic() - began < 10
+        assert await connection.fetchval("SELECT count(*) FROM orders WHERE tenant_id = $1", tenant)
+        await connection.close()
+
+    run(main(), timeout=60)
+
+
 def test_the_catalog_knows_its_sidecars(sidecars: tuple[Proxy, Proxy], installed: Installed) -> None:
     async def main() -> None:
         async with installed.operator() as catalog:
