@@ -134,9 +134,19 @@ class Connections:
 
 
 async def open_catalog(installation: Installation, name: str) -> asyncpg.Connection:
-    """A connection to the catalog's primary. Raises one of driver.FAULTS."""
+    """A connection to the catalog's primary. Raises ShardproxyError if there is none, and driver.FAULTS."""
     primary = installation.shard(installation.catalog).primary
-    return await connect(primary, name, timeout=CONNECT_TIMEOUT, command_timeout=ANSWER_TIMEOUT)
+    connection = await connect(primary, name, timeout=CONNECT_TIMEOUT, command_timeout=ANSWER_TIMEOUT)
+    try:
+        if not (await look(connection)).catalog:
+            raise ShardproxyError(
+                f'there is no catalog on shard "{installation.catalog}"',
+                hint="shardproxy init makes one; catalog.shard says where it is.",
+            )
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def lock(catalog: asyncpg.Connection, number: int) -> None:
