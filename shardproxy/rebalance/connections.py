@@ -19,7 +19,7 @@ from shardproxy.backend.shards import ServerSpec
 from shardproxy.catalog.connect import connect
 from shardproxy.catalog.locks import CLASS_MOVER
 from shardproxy.catalog.look import look
-from shardproxy.errors import ShardproxyError
+from shardproxy.errors import ShardproxyError, Unavailable
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.tables import ROW_SETTINGS
 
@@ -105,7 +105,7 @@ class Connections:
         self.helpers.append(connection)
         await connection.execute(_NO_LIMITS)
         if not await connection.fetchval(_THERE, *self.mains[shard]):
-            raise Busy(f"another process has taken over move {self.number}")
+            raise Unavailable(f'the main connection to shard "{shard}" was lost')
         if role != "origin":
             await connection.execute("SELECT set_config('session_replication_role', $1, false)", role)
         return connection
@@ -134,9 +134,19 @@ class Connections:
 
 
 async def open_catalog(installation: Installation, name: str) -> asyncpg.Connection:
-    """A connection to the catalog's primary. Raises one of driver.FAULTS."""
+    """A connection to the catalog's primary. Raises ShardproxyError if there is none, and driver.FAULTS."""
     primary = installation.shard(installation.catalog).primary
-    return await connect(primary, name, timeout=CONNECT_TIMEOUT, command_timeout=ANSWER_TIMEOUT)
+    connection = await connect(primary, name, timeout=CONNECT_TIMEOUT, command_timeout=ANSWER_TIMEOUT)
+    try:
+        if not (await look(connection)).catalog:
+            raise ShardproxyError(
+                f'there is no catalog on shard "{installation.catalog}"',
+                hint="shardproxy init makes one; catalog.shard says where it is.",
+            )
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def lock(catalog: asyncpg.Connection, number: int) -> None:

@@ -20,7 +20,15 @@ from tests.support.rest import wait_until
 
 HEALED_WITHIN = 15.0
 PAUSE = 3.0
-FAULTS = ("mover killed", "source killed", "target killed", "source paused", "target paused", "cancelled")
+FAULTS = (
+    "mover killed",
+    "source killed",
+    "target killed",
+    "source paused",
+    "target paused",
+    "cancelled",
+    "catalog killed",
+)
 ALL = os.environ.get("SHARDPROXY_CHAOS") == "1"
 
 CASES = [
@@ -138,4 +146,5 @@ STRIKES: dict[str, Callable[[Installed, Mover, str, str], float]] = {
     "source paused": lambda installed, mover, source, _: pause(installed, mover, source),
     "target paused": lambda installed, mover, _, target: pause(installed, mover, target),
     "cancelled": lambda installed, mover, _source, _target: cancel(installed, mover),
+    "catalog killed": lambda installed, mover, _source, _target: kill(installed, mover, "shard-a"),
 }

@@ -1,6 +1,7 @@
 """Stopping a move and going on with it, undoing it, and several at the same time."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from shardproxy.rebalance import connections
 from shardproxy.rebalance import move as rebalance
 from shardproxy.rebalance.connections import Busy
 from shardproxy.rebalance.driver import ForwardOnly
+from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.obstacles import Obstructed
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.progress import Progress
@@ -93,6 +95,27 @@ def test_a_move_that_does_not_exist(pair: Pair) -> None:
     with pytest.raises(ShardproxyError) as unknown:
         run(rebalance.resume(pair.installation(), 7), 60)
     assert unknown.value.sqlstate == "P0002"
+
+
+def test_without_a_catalog_there_are_no_moves(pair: Pair) -> None:
+    installation = pair.installation()
+    elsewhere = Installation(installation.shards, "right")
+    with pytest.raises(ShardproxyError) as missing:
+        run(rebalance.newest(elsewhere, 10))
+    assert missing.value.message == 'there is no catalog on shard "right"'
+    with pytest.raises(ShardproxyError):
+        run(rebalance.move(elsewhere, Keys("tenant", ("acme",)), "right", QUICK))
+
+
+def test_a_server_that_is_another_shard_is_not_touched(pair: Pair) -> None:
+    """The addresses of the two shards have been mixed up since the move was begun."""
+    stopped_at(pair, "copy")
+    left, right = pair.installation().shards.values()
+    mixed = {"left": left, "right": replace(right, primary=left.primary)}
+    with pytest.raises(ShardproxyError) as wrong:
+        run(rebalance.resume(Installation(mixed, "left"), 1))
+    assert 'address of shard "right" is not that shard' in wrong.value.message
+    assert run(rebalance.resume(pair.installation(), 1), 60).state == "done"
 
 
 def test_who_is_slower_with_the_same_tenant_is_told_so_and_leaves_nothing(
