@@ -1,87 +1,31 @@
 """Tenants move to and fro between shards while applications work on them, and nobody can tell."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import cycle
 from random import Random
 
 import pytest
 
-from shardproxy.backend.server import Address, Login
-from shardproxy.backend.shards import ServerSpec, ShardSpec
-from shardproxy.catalog import install
 from shardproxy.catalog.journal import Keys
-from shardproxy.demo.cluster import APP_USER, DATABASE
-from shardproxy.demo.postgres import Install, Run, Server
+from shardproxy.demo.postgres import Install, Run
 from shardproxy.rebalance import move as rebalance
-from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.move import Outcome
 from shardproxy.rebalance.options import MoveOptions
-from shardproxy.secret import Secret
 from tests.histories import runner
-from tests.histories import shards as clusters
+from tests.histories.installed import Installed
+from tests.histories.installed import installed as start
 from tests.histories.runner import Plan, Progress
-from tests.histories.shards import OPERATOR, OPERATOR_PASSWORD, TABLES, TENANTS, Shards
+from tests.histories.shards import TABLES, TENANTS
 from tests.support import aio, chaos
-from tests.support.proxy import Proxy
 
 LONGEST_PAUSE = 2.0
 """Seconds that a cut-over may take on a machine that does everything else besides."""
 
 
-@dataclass(frozen=True)
-class Installed:
-    """Shards with fences and a catalog on the first, and the sidecars in front of them."""
-
-    shards: Shards
-    sidecars: Sequence[Proxy]
-
-    @property
-    def installation(self) -> Installation:
-        """As an operator sees it."""
-        return Installation(
-            {shard.name: spec(shard.name, shard.primary) for shard in self.shards.shards}, "shard-a"
-        )
-
-    def names(self) -> tuple[str, ...]:
-        """The shards."""
-        return tuple(shard.name for shard in self.shards.shards)
-
-    def left_behind(self) -> dict[str, str]:
-        """What moves may not leave, by shard: slots, publications, subscriptions, states, markers."""
-        found = {}
-        for shard in self.shards.shards:
-            rows = shard.primary.query(
-                "SELECT slot_name FROM pg_replication_slots UNION ALL SELECT pubname FROM pg_publication "
-                "UNION ALL SELECT subname FROM pg_subscription UNION ALL SELECT 'marker' FROM shardproxy.marker "
-                "UNION ALL SELECT 'moving' FROM shardproxy.moving UNION ALL SELECT gid FROM pg_prepared_xacts",
-                dbname=DATABASE,
-            )
-            if rows:
-                found[shard.name] = rows
-        return found
-
-
-def spec(name: str, server: Server) -> ShardSpec:
-    login = Login(OPERATOR, DATABASE, Secret(OPERATOR_PASSWORD))
-    return ShardSpec(name, ServerSpec(Address("127.0.0.1", server.port), login))
-
-
 @pytest.fixture(scope="module")
 def installed(install: Install) -> Iterator[Installed]:
-    with Run(install) as run:
-        shards = clusters.start(run)
-        aio.run(_install(shards))
-        with shards.sidecars(2) as sidecars:
-            yield Installed(shards, sidecars)
-
-
-async def _install(shards: Shards) -> None:
-    targets = [
-        install.Target(shard.name, spec(shard.name, shard.primary).primary, APP_USER)
-        for shard in shards.shards
-    ]
-    await install.install(await install.plan(targets, "shard-a"), targets, shards.map)
+    with Run(install) as run, start(run) as installed:
+        yield installed
 
 
 class ToAndFro:
