@@ -137,7 +137,9 @@ class Sidecar:
         shared = self.shared
         self._plan_with(known.schema, shared.shard_map.tables)
         login = assemble.shard_specs(self.config)[shared.shard_map.designated].primary.login
-        shared.search_path = parse_search_path(known.search_path)
+        shared.search_path = parse_search_path(known.defaults["search_path"])
+        self.shards.set_defaults(known.defaults)
+        self.gate.forget_reports()
         shared.server_user = login.user
         shared.descriptions.clear()
         if not shared.is_ready:
