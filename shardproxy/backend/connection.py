@@ -24,9 +24,9 @@ class ServerConnection(asyncio.Protocol):
     ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte.
     ``settings`` is the value of session settings that the server has (any value compared by identity;
     None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first; False:
-    to be closed and prepared anew. ``parameters`` are the reported ParameterStatus, ``defaults`` settings that
-    its session began with. ``cancels`` counts cancel requests under way to it. ``retired``: whoever has it
-    keeps it, and nobody gets it afterwards.
+    to be closed and prepared anew. ``parameters`` are the reported ParameterStatus, ``defaults`` settings
+    that its session began with. ``cancels`` counts cancel requests under way to it. ``retired``: whoever has
+    it keeps it, and nobody gets it afterwards.
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
