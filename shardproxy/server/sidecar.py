@@ -138,6 +138,7 @@ class Sidecar:
             await asyncio.sleep(SWEEP_PERIOD)
             self.shards.sweep()
             self._renew_sessions()
+            self._adopt_if_fenced()
             self._let_go_of_the_hung()
 
     def _let_go_of_the_hung(self) -> None:
@@ -174,8 +175,14 @@ class Sidecar:
                 if connection.session is not None:
                     connection.session.renew()
 
+    def _adopt_if_fenced(self) -> None:
+        """The shards may have become an installation while the configuration was the map."""
+        if self.installation.name is not None or not any(state.fenced for state in self.monitor.states):
+            return
+        if not self.failed.done() and (self._adopting is None or self._adopting.done()):
+            self._adopting = asyncio.create_task(self._adopt(), name="adopt")
+
     async def _adopt(self) -> None:
-        """The shards have become an installation while the configuration was the map."""
         try:
             await self.installation.start()
         except ConfigError as error:
@@ -207,8 +214,7 @@ class Sidecar:
 
     def _health_changed(self, before: ServerState, after: ServerState) -> None:
         server = after.server
-        if after.fenced and self.installation.name is None and self._adopting is None:
-            self._adopting = asyncio.create_task(self._adopt(), name="adopt")
+        self._adopt_if_fenced()
         if after.reachable and not before.reachable:
             self.gate.forget_reports()
         for pool in self.shards.pools:
