@@ -14,7 +14,8 @@ LEAF_SOURCES := $(wildcard $(LEAVES:=.py) $(LEAVES:=.pxd))
 help:
 	@echo 'make demo    three shards with replicas and a sidecar in front, until Ctrl-C   (ARGS="--check": a tour)'
 	@echo 'make test    lint, types, layers and every test                                (ARGS="-k copy": some tests)'
-	@echo 'make chaos   every fault at every step of a move, some ten minutes'
+	@echo 'make chaos   every fault at every step of a move, then moves and crashes under checked histories (see'
+	@echo '             SHARDPROXY_CHAOS_SECONDS, _MOVES and _SEED in tests/histories/__init__.py)'
 	@echo 'make bench   pgbench straight, through PgBouncer and through the sidecar       (ARGS="--quick": a short one)'
 	@echo 'make install only the virtual environment in .venv, with the leaves compiled in place'
 	@echo 'make clean   remove everything that was built, and .venv'
@@ -22,7 +23,7 @@ help:
 venv install: $(INSTALLED) $(COMPILED)
 
 $(BIN)/python:
-	@echo 'installing into $(VENV), which takes about a minute the first time'
+	@echo 'installing into $(VENV), which takes about a minute the first time' >&2
 	@test -n '$(PYTHON)' || { echo 'make: no Python 3.11 or newer on PATH; name one: make PYTHON=...' >&2; exit 1; }
 	@'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); echo 'make: the venv module is missing (Debian: python3-venv)' >&2; exit 1; }
 
@@ -39,13 +40,14 @@ $(COMPILED): $(LEAF_SOURCES) $(INSTALLED)
 	@touch $@
 
 demo: install
-	$(BIN)/shardproxy demo $(ARGS)
+	@$(BIN)/shardproxy demo $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
 
 chaos: install
 	SHARDPROXY_CHAOS=1 $(BIN)/python -m pytest tests/rebalance/test_crashes.py $(ARGS)
+	SHARDPROXY_CHAOS_SECONDS="$${SHARDPROXY_CHAOS_SECONDS:-600}" $(BIN)/python -m pytest -m chaos $(ARGS)
 
 lint: install
 	$(BIN)/ruff check --quiet .

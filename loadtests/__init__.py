@@ -9,4 +9,5 @@
 ``results``   medians and ratios over the rounds
 ``report``    the table and the JSON
 ``machine``   what it was measured on
+``rebalance`` an application at a steady rate, and what it notices of a command beside it
 """

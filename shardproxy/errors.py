@@ -95,6 +95,21 @@ class Unavailable(ShardproxyError):
     blame = Blame.SERVER
 
 
+class RouteAgain(ShardproxyError):
+    """The map that a route was made by is old, or soon will be. Nothing has happened: route again by a newer.
+
+    Where that cannot be, in the middle of a transaction, it is the client's error: run the transaction again.
+    """
+
+    sqlstate = "40001"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "could not serialize access: rows of the transaction are moving to another shard",
+            hint="Run the transaction again.",
+        )
+
+
 class LoginFailed(ShardproxyError):
     """A login was not accepted (28P01, 28000, 3D000); FATAL, as in PostgreSQL."""
 

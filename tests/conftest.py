@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from shardproxy.demo.postgres import Install, Run, Server
+from tests.support import chaos, docker
 from tests.support import cluster as clusters
-from tests.support import docker
 from tests.support.proxy import Proxy
 
 
@@ -25,6 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("chaos"):
+            item.add_marker(pytest.mark.timeout(chaos.timeout(120)))
     marked = [item for item in items if item.get_closest_marker("docker")]
     reason = docker.missing() if marked else None
     for item in marked:

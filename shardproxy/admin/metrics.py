@@ -36,6 +36,9 @@ METRICS: Final = (
     Spec("shardproxy_uptime_seconds", "gauge", (), "Seconds since the start."),
     Spec("shardproxy_map_epoch", "gauge", (), "Version of the map in force; 0: it is the configuration's."),
     Spec("shardproxy_map_moves", "gauge", (), "Moves in progress in the map in force."),
+    Spec(
+        "shardproxy_map_waits", "gauge", (), "Statements whose rows are handed over, waiting for a newer map."
+    ),
     Spec("shardproxy_catalog_age_seconds", "gauge", (), "Seconds since the catalog's last answer."),
     Spec("shardproxy_clients", "gauge", (), "Clients connected now."),
     Spec("shardproxy_client_connections_total", "counter", (), "Clients that ever logged in."),
@@ -213,6 +216,7 @@ def _map(status: Status) -> Samples:
     return {
         "shardproxy_map_epoch": [((), status.epoch)],
         "shardproxy_map_moves": [((), len(status.moves))],
+        "shardproxy_map_waits": [((), status.waits)],
         "shardproxy_catalog_age_seconds": [] if age is None else [((), age)],
     }
 

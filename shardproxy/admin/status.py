@@ -90,7 +90,7 @@ class Status:
     ``uptime`` and ``now`` are seconds; ``now`` is of the clock that ``ServerState.since`` is of.
     ``listening``: clients can connect at ``addresses``. ``draining``: no new client is taken. ``counters``
     is a snapshot. ``epoch`` is of the map in force, 0 where it is the configuration's; ``catalog`` is None
-    then.
+    then. ``waits``: statements that wait for a newer one.
     """
 
     version: str
@@ -104,6 +104,7 @@ class Status:
     pools: tuple[PoolStatus, ...]
     shards: tuple[ShardStatus, ...]
     epoch: int = 0
+    waits: int = 0
     moves: tuple[MoveStatus, ...] = ()
     catalog: CatalogStatus | None = None
 

@@ -12,7 +12,13 @@ from shardproxy.counters import ShardCounters
 from shardproxy.errors import Blame, ShardproxyError, Unavailable
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import Deallocate, Learn, Prepare, ReplyStream
-from shardproxy.wire.server_messages import OUR_NAME, READY_IDLE, parse_error, parse_parameter_status
+from shardproxy.wire.server_messages import (
+    READY_IDLE,
+    is_stale,
+    parse_error,
+    parse_parameter_status,
+    shape_of,
+)
 
 PARAMETER_STATUS = 0x53
 ERROR_RESPONSE = 0x45
@@ -23,11 +29,11 @@ class ServerConnection(asyncio.Protocol):
 
     ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte.
     ``settings`` is the value of session settings that the server has (any value compared by identity;
-    None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first; False:
-    to be closed and prepared anew.
+    None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first, with
+    their shape where it is known, else True; False: to be closed and prepared anew.
     ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
     ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch`` is the one it is in, None
-    for none.
+    for none; ``holds`` are the moves that it may hold up (``backend/holds``).
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
@@ -38,11 +44,12 @@ class ServerConnection(asyncio.Protocol):
         self.stream = ReplyStream()
         self.sink: Sink | None = None
         self.status = READY_IDLE
-        self.prepared: dict[bytes, bool] = {}
+        self.prepared: dict[bytes, bytes | bool] = {}
         self.prepared_limit = 200
         self.cancels = 0
         self.retired = False
         self.epoch: int | None = None
+        self.holds: set[int] = set()
         self.closed = False
         self.reason = ""
         self.born = 0.0
@@ -92,7 +99,7 @@ class ServerConnection(asyncio.Protocol):
         prepared = self.prepared
         holds = prepared.pop(name, None)
         if holds:
-            prepared[name] = True
+            prepared[name] = holds
             return b""
         messages = b""
         if holds is not None:
@@ -109,6 +116,17 @@ class ServerConnection(asyncio.Protocol):
         """Have ``name`` prepared anew when it is next asked for."""
         if name in self.prepared:
             self.prepared[name] = False
+
+    def describe(self, learned: Learn, text: bytes, oids: tuple[int, ...]) -> bytes:
+        """The messages that prepare ``learned.name`` and tell ``learned`` of it; their replies are promised.
+
+        One that is prepared already may be from before a change of the schema: it is prepared anew.
+        """
+        name = learned.name
+        self.expire(name)
+        messages = self.prepare(name, text, oids)
+        self.stream.promise(learned)
+        return messages + client_messages.describe(b"S", name)
 
     def _deallocate(self, name: bytes) -> bytes:
         self.stream.promise(Deallocate(name))
@@ -221,6 +239,9 @@ class ServerConnection(asyncio.Protocol):
             if isinstance(item, Deallocate):
                 self.prepared[item.name] = False
         for item in learned:
+            assert item.parameters is not None
+            assert item.row is not None
+            self.prepared[item.name] = shape_of(item.parameters, item.row)
             if item.wake is not None:
                 item.wake()
 
@@ -249,8 +270,3 @@ class ServerConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self.sink is not None:
             self.sink.resume()
-
-
-def is_stale(error: bytes) -> bool:
-    """Whether an ErrorResponse says that prepared statements of ours are gone, or no longer hold."""
-    return b"cached plan must not change result type" in error or (b"C26000\0" in error and OUR_NAME in error)

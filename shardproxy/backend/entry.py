@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.epoch import NOT_KNOWN_YET, RETIRED, enter_script
+from shardproxy.backend.holds import CANCELLED, let_go
 from shardproxy.backend.request import ServerError, command
 from shardproxy.errors import ShardproxyError, Unavailable
 
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 0.5
 """Seconds between two tries of a replica that is behind; the pauses grow."""
-CANCELLED: Final = "57014"
 
 
 class Behind(Unavailable):
@@ -67,15 +67,16 @@ class Entry:
                 self._pool.refused_until = 0.0
 
     def bring_in(self, connection: ServerConnection) -> None:
-        """Take a free connection into the epoch, and offer it then."""
+        """Take a free connection into the epoch, without holds, and offer it then."""
         self.entering += 1
         self._pool.start(self._bring_in(connection))
 
     async def bring_along(self, connection: ServerConnection) -> None:
-        """Take a connection that somebody holds, and that is settled, into the epoch.
+        """Take a connection that somebody holds, and that is settled, into the epoch, without holds.
 
         Raises ShardproxyError when it is not possible; the connection is closed then.
         """
+        await let_go(connection)
         while connection.epoch != (epoch := self.epoch):
             try:
                 await self._enter(connection, epoch)
@@ -106,6 +107,7 @@ class Entry:
         """Enter, for as long as a replica needs to catch up."""
         pause = FIRST_PAUSE
         try:
+            await let_go(connection)
             while connection.epoch != (epoch := self.epoch):
                 try:
                     await self._enter(connection, epoch)

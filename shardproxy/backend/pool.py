@@ -281,7 +281,7 @@ class Pool:
 
     def _offer(self, connection: ServerConnection) -> None:
         entry = self.entry
-        if entry is not None and connection.epoch != entry.epoch:
+        if entry is not None and (connection.epoch != entry.epoch or connection.holds):
             entry.bring_in(connection)
             return
         while self.waiters:
@@ -324,6 +324,11 @@ class Pool:
             self._offer(connection)
         if self.waiters:
             self._grow()
+
+    def prepare_anew(self) -> None:
+        """Every statement is prepared anew when it is next used: the schema has changed."""
+        for connection in (*self.idle, *self.active):
+            connection.prepared = dict.fromkeys(connection.prepared, False)
 
     def drop_idle(self, reason: str) -> None:
         """Close every idle connection, for example because the server is no longer what it was."""

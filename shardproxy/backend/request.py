@@ -91,10 +91,7 @@ async def command(connection: ServerConnection, sql: bytes) -> None:
 
 
 async def learn(connection: ServerConnection, name: bytes, text: bytes, oids: tuple[int, ...]) -> Learn:
-    """Prepare ``text`` under ``name``, unless it is, and learn its parameters and columns."""
-    learned = Learn()
-    messages = (
-        connection.prepare(name, text, oids) + client_messages.describe(b"S", name) + client_messages.SYNC
-    )
-    await ask(connection, messages, learned, SYNC | DROP)
+    """Prepare ``text`` under ``name``, anew if it is already, and learn its parameters and columns."""
+    learned = Learn(name)
+    await ask(connection, connection.describe(learned, text, oids) + client_messages.SYNC, SYNC | DROP)
     return learned

@@ -96,3 +96,29 @@ BEGIN
             DETAIL = pg_catalog.concat_ws(' ', COALESCE(known.state, 'unknown'), known.target, known.epoch);
     END IF;
 END $$;
+
+-- The same for a whole transaction that is about to begin on this connection, or is open: the lock lasts until
+-- let_go(). Outside a transaction it is called under READ COMMITTED, so that it looks at the row after it has the lock.
+CREATE FUNCTION shardproxy.hold(held bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known shardproxy.moving;
+BEGIN
+    PERFORM pg_advisory_lock_shared({class_guard}, held::int4);
+    IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+       OR current_setting('transaction_read_only') = 'on' THEN
+        SELECT * INTO known FROM shardproxy.moving WHERE move = held;
+    ELSE
+        SELECT * INTO known FROM shardproxy.moving WHERE move = held FOR SHARE;
+    END IF;
+    IF known.state IS DISTINCT FROM 'moving' THEN
+        PERFORM pg_advisory_unlock_shared({class_guard}, held::int4);
+        RAISE SQLSTATE 'SP001' USING
+            MESSAGE = format('move %s: the rows are not here', held),
+            DETAIL = concat_ws(' ', COALESCE(known.state, 'unknown'), known.target, known.epoch);
+    END IF;
+END $$;
+
+CREATE FUNCTION shardproxy.let_go(held bigint) RETURNS boolean
+LANGUAGE sql
+RETURN pg_catalog.pg_advisory_unlock_shared({class_guard}, held::pg_catalog.int4);

@@ -8,7 +8,7 @@ import typer
 
 from shardproxy.cli.course import Course, tenant_key
 from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, console, fail, write_json
-from shardproxy.cli.schema_source import KnownSchema, ask_designated_shard, from_configuration
+from shardproxy.cli.schema_source import KnownSchema, ask_a_shard, from_configuration
 from shardproxy.config.load import load
 from shardproxy.config.model import Config
 from shardproxy.errors import ShardproxyError, StatementError
@@ -59,7 +59,7 @@ def route(
     and shardproxy.read.
     """
     options = load(config)
-    known = from_configuration(options) if offline else ask_designated_shard(options)
+    known = from_configuration(options) if offline else ask_a_shard(options)
     shard_map = known.shard_map
     text = os.fsencode(sql)  # the bytes that were typed, valid or not
     context = _context(options, shard_map, text, tenant, read)

@@ -7,7 +7,7 @@ from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.config import assemble
 from shardproxy.config.live.check import targets
 from shardproxy.config.live.installation import is_installed, map_in_force
-from shardproxy.config.live.look import connect
+from shardproxy.config.live.look import Target, connect
 from shardproxy.config.model import Config
 from shardproxy.errors import Unavailable
 from shardproxy.monitor.schema_reader import read_schema
@@ -36,18 +36,29 @@ class KnownSchema:
     shard_map: ShardMap
 
 
-def ask_designated_shard(config: Config) -> KnownSchema:
-    """Read the schema from the designated shard's primary, and the map from the catalog if there is one.
-
-    Raises Unavailable when they cannot be read.
+def ask_a_shard(config: Config) -> KnownSchema:
+    """Read the schema from a primary, the designated shard's first, and the map from the catalog if there is
+    one. Raises Unavailable when none answers, which says why the first cannot be asked, or the map cannot be
+    read.
     """
-    return asyncio.run(_ask(config))
+    return asyncio.run(_ask_the_first(config))
 
 
-async def _ask(config: Config) -> KnownSchema:
-    primaries = {each.shard: each for each in targets(config) if each.role is Role.PRIMARY}
-    target, catalog = primaries[config.designated_index], primaries[config.catalog_index]
+async def _ask_the_first(config: Config) -> KnownSchema:
+    primaries = [each for each in targets(config) if each.role is Role.PRIMARY]
+    catalog = next(each for each in primaries if each.shard == config.catalog_index)
     shard_map = await map_in_force(catalog)
+    primaries.sort(key=lambda target: target.shard != config.designated_index)
+    failures = []
+    for target in primaries:
+        try:
+            return await _ask(target, config, catalog, shard_map)
+        except Unavailable as failure:
+            failures.append(failure)
+    raise failures[0]
+
+
+async def _ask(target: Target, config: Config, catalog: Target, shard_map: ShardMap | None) -> KnownSchema:
     try:
         connection = await connect(target, own_search_path=True)
         try:

@@ -162,6 +162,7 @@ def session_options(config: Config) -> SessionOptions:
         default_read=config.reads.default,
         replica_fallback=config.reads.fallback == "primary",
         isolate=config.tenant_isolation == "enforce",
+        move_wait=config.timeouts.move_wait,
     )
 
 

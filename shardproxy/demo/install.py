@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
@@ -63,27 +64,33 @@ def _wheel() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
+def _copy_readable(prefix: Path, copy: Path) -> None:
+    """Copy what servers need ("include" is for compilers), readable for everybody."""
+    for part in ("bin", "lib", "share"):
+        if (prefix / part).is_dir():
+            shutil.copytree(prefix / part, copy / part, symlinks=True)
+    for directory, _, files in os.walk(copy):
+        Path(directory).chmod(0o755)
+        for file in files:
+            path = Path(directory, file)
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.stat().st_mode & 0o100 else 0))
+
+
 def _reachable_copy(prefix: Path, os_user: OsUser) -> Path:
     """A copy of the installation at ``prefix`` that ``os_user`` can execute, made once and reused."""
     stamp = f"{prefix}:{(prefix / 'bin' / 'postgres').stat().st_mtime_ns}"
     place = Path(tempfile.gettempdir()) / f"shardproxy-postgresql-{sha256(stamp.encode()).hexdigest()[:12]}"
     if place.is_dir() and place.stat().st_uid == os.geteuid():
         return place
-    # Built beside its place and renamed, so that a half-made copy is never used. "include" is for compilers.
+    # Built beside its place and renamed, so that a half-made copy is never used.
     building = Path(tempfile.mkdtemp(prefix=place.name, dir=place.parent))
-    for part in ("bin", "lib", "share"):
-        if (prefix / part).is_dir():
-            shutil.copytree(prefix / part, building / part, symlinks=True)
-    for directory, _, files in os.walk(building):
-        Path(directory).chmod(0o755)
-        for file in files:
-            path = Path(directory, file)
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.stat().st_mode & 0o100 else 0))
     try:
-        building.rename(place)
-    except OSError:  # somebody else was first
-        shutil.rmtree(building)
+        _copy_readable(prefix, building)
+        with suppress(OSError):  # somebody else was first
+            building.rename(place)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
     if not os_user.can_run(place / "bin" / "postgres"):
         raise DemoError(
             f"the user {os_user.name} cannot execute {place}", hint="set TMPDIR to a place it can reach"

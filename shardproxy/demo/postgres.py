@@ -83,8 +83,16 @@ class Server:
     @classmethod
     def open(cls, run: Run, name: str) -> "Server":
         """The server of that name that an earlier run left in the run's directory."""
-        if not (run.directory / name / "PG_VERSION").is_file():
-            raise DemoError(f"no PostgreSQL server in {run.directory / name}")
+        directory, ours = run.directory / name, run.install.version[0]
+        try:
+            made_by = (directory / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            raise DemoError(f"no PostgreSQL server in {directory}") from None
+        if made_by != str(ours):
+            raise DemoError(
+                f"{directory} is of PostgreSQL {made_by}, and {run.install.bin_dir} has PostgreSQL {ours}",
+                hint=f"use the programs of PostgreSQL {made_by} (--pg-bin), or another directory",
+            )
         return cls(run, name)
 
     def basebackup(self, name: str, *, settings: Mapping[str, str] | None = None) -> "Server":

@@ -5,19 +5,20 @@ client that reads slowly holds all of them back. One shard's error cancels the r
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.entry import Behind
+from shardproxy.backend.holds import hold
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.shards import ServerPool, Shards
-from shardproxy.errors import ShardproxyError, Unavailable
+from shardproxy.errors import RouteAgain, ShardproxyError, Unavailable
 from shardproxy.routing.route import FanOut
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import BIND, EXECUTE, QUERY, ROWS, SYNC
-from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete
+from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete, is_stale
 
 
 class Output(Protocol):
@@ -37,10 +38,20 @@ class SettingsScript(Protocol):
         """The statements that bring any connection to these settings."""
 
 
-Preparer = Callable[[ServerConnection], bytes]
-"""Makes sure the statement is prepared on a connection: returns the messages for it, having promised their
-replies.
+Messages = Callable[[ServerConnection, int], bytes]
+"""The messages for a connection to the shard of that number, having promised replies that are not the
+statement's own.
 """
+
+
+Holder = Callable[[ServerConnection, int], Awaitable[None]]
+"""Makes sure that the statement is on a connection, to the shard of that number, what the client was told.
+Raises when it is not.
+"""
+
+
+class StaleError(ServerError):
+    """A shard found its prepared statement gone or changed, and no row of any shard has been handed on."""
 
 
 class _Arm:
@@ -48,9 +59,10 @@ class _Arm:
     unfinished row.
     """
 
-    def __init__(self, run: "FanOutRun", choose: Callable[[], ServerPool]) -> None:
+    def __init__(self, run: "FanOutRun", shard: int, choose: Callable[[], ServerPool]) -> None:
         """``choose``: which of the shard's servers answers."""
         self.run = run
+        self.shard = shard
         self.choose = choose
         self.pool = choose()
         self.connection: ServerConnection | None = None
@@ -61,7 +73,7 @@ class _Arm:
 
     def ready(self, connection: ServerConnection, status: int) -> None:
         error = connection.stream.error
-        self.run.answered(self, connection, None if error is None else ServerError(error))
+        self.run.answered(self, connection, error)
 
     def copy_in(self, connection: ServerConnection) -> None:
         connection.abort("COPY in a fan-out")
@@ -82,7 +94,8 @@ class FanOutRun:
 
     ``error`` is the first that any shard gave; after it no further row is begun. ``running`` are the arms
     whose statement was sent and has not ended, ``_current`` the one that has handed on part of a row,
-    ``_paused`` is True while the client does not keep up, ``_waiting`` the place in a pool's queue.
+    ``_paused`` is True while the client does not keep up, ``_waiting`` the place in a pool's queue,
+    ``_silent`` until a row was handed on.
     """
 
     def __init__(
@@ -91,10 +104,11 @@ class FanOutRun:
         """``fallback``: the primary answers for a shard that has no replica in rotation."""
         self.error: ShardproxyError | None = None
         self.running: set[_Arm] = set()
+        self._route = route
         self._settings = settings
         self._output = output
         self._arms = [
-            _Arm(self, partial(shards[shard].pool_for, route.role, fallback=fallback))
+            _Arm(self, shard, partial(shards[shard].pool_for, route.role, fallback=fallback))
             for shard in route.shards
         ]
         self._loop = asyncio.get_running_loop()
@@ -103,41 +117,49 @@ class FanOutRun:
         self._current: _Arm | None = None
         self._paused = False
         self._described = False
+        self._hold: Holder | None = None
+        self._silent = True
         self._announces = False
         self._waiting: asyncio.Future[ServerConnection] | None = None
 
     # --- ways to run ----------------------------------------------------------------------------------------
 
-    async def simple(self, text: bytes) -> None:
-        """Run a simple query: description, rows and tag go out, ReadyForQuery does not. Raises what a
-        shard answered.
+    async def simple(self, texts: Mapping[int, bytes]) -> None:
+        """Run a simple query, its text for each shard: description, rows and tag go out, ReadyForQuery does
+        not. Raises what a shard answered, and RouteAgain before any of them was asked.
         """
         self._announces = True
-        message = client_messages.query(text)
-        counts = await self._run(self._arms, lambda _: message, (QUERY | ROWS,))
+        counts = await self._run(
+            self._arms, lambda _, shard: client_messages.query(texts[shard]), (QUERY | ROWS,)
+        )
         self._output.write(command_complete(f"SELECT {_total(counts)}"))
 
-    async def extended(self, prepare: Preparer, bind: bytes, limit: int) -> None:
-        """Run a bound statement: rows and tag, or PortalSuspended after ``limit`` rows (0: all)."""
+    async def extended(self, bound: Messages, limit: int, hold: Holder) -> None:
+        """Run a statement that ``bound`` prepares and binds: rows and tag, or PortalSuspended after ``limit``
+        rows (0: all).
+        """
+        self._hold = hold
         total = 0
         # With a limit one shard after another, until there are rows enough.
         for arms in [[arm] for arm in self._arms] if limit else [self._arms]:
             rest = limit - total if limit else 0
-            message = bind + client_messages.execute(b"", rest) + client_messages.SYNC
+            message = client_messages.execute(b"", rest) + client_messages.SYNC
             owed = (BIND | ROWS, EXECUTE | ROWS, SYNC | ROWS)
-            counts = await self._run(arms, _prepared(prepare, message), owed)
+            counts = await self._run(arms, _followed(bound, message), owed)
             if None in counts:
                 self._output.write(PORTAL_SUSPENDED)
                 return
             total += _total(counts)
         self._output.write(command_complete(f"SELECT {total}"))
 
-    async def _run(self, arms: list[_Arm], messages: Preparer, owed: tuple[int, ...]) -> list[int | None]:
+    async def _run(self, arms: list[_Arm], messages: Messages, owed: tuple[int, ...]) -> list[int | None]:
         """The rows that each arm had, None for a portal that was suspended."""
         try:
             for arm in arms:  # in the order of the shards, so that two fan-outs cannot wait for each other
                 await self._connect(arm)
                 self._check()
+                if self._hold is not None and arm.connection is not None:
+                    await self._hold(arm.connection, arm.shard)
             for arm in arms:
                 self._send(arm, messages, owed)
             self._ended = self._loop.create_future()
@@ -162,6 +184,9 @@ class FanOutRun:
             connection.settings = None
             await command(connection, self._settings.script())
             connection.settings = self._settings
+        if connection.epoch is not None and connection.epoch > self._route.epochs.get(arm.shard, 0):
+            raise RouteAgain
+        await hold(connection, self._route.guards.get(arm.shard, ()))
         connection.sink = arm
 
     async def _claim(self, arm: _Arm) -> ServerConnection:
@@ -174,11 +199,11 @@ class FanOutRun:
             finally:
                 self._waiting = None
 
-    def _send(self, arm: _Arm, messages: Preparer, owed: tuple[int, ...]) -> None:
+    def _send(self, arm: _Arm, messages: Messages, owed: tuple[int, ...]) -> None:
         connection = arm.connection
         assert connection is not None
         connection.stream.error = connection.stream.tag = connection.stream.description = None
-        data = messages(connection)
+        data = messages(connection, arm.shard)
         for item in owed:
             connection.stream.promise(item)
         self.running.add(arm)
@@ -196,8 +221,11 @@ class FanOutRun:
 
     # --- how an arm ends ------------------------------------------------------------------------------------
 
-    def answered(self, arm: _Arm, connection: ServerConnection, error: ServerError | None) -> None:
+    def answered(self, arm: _Arm, connection: ServerConnection, body: bytes | None) -> None:
         """A shard has answered to the end, perhaps with an error."""
+        error = None
+        if body is not None:
+            error = StaleError(body) if self._silent and is_stale(body) else ServerError(body)
         traffic = connection.counters
         traffic.queries += 1
         traffic.transactions += 1
@@ -274,6 +302,7 @@ class FanOutRun:
             return
         if self._announces and not self._described:
             self._describe(arm)
+        self._silent = False
         self._output.write(data)
         self._current = arm if arm.connection is not None and arm.connection.stream.mid_message else None
 
@@ -308,8 +337,8 @@ class FanOutRun:
                 arm.connection.resume_reading()
 
 
-def _prepared(prepare: Preparer, message: bytes) -> Preparer:
-    return lambda connection: prepare(connection) + message
+def _followed(first: Messages, message: bytes) -> Messages:
+    return lambda connection, shard: first(connection, shard) + message
 
 
 def _rows_in(arm: _Arm) -> int | None:

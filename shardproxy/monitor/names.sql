@@ -8,7 +8,7 @@ WHERE n.nspname NOT IN ('information_schema', 'shardproxy') AND n.nspname !~ '^p
 UNION ALL
 SELECT 'hidden_schema', n.nspname::pg_catalog.text, '', 0
 FROM pg_catalog.pg_namespace AS n
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE n.nspname NOT IN ('information_schema', 'shardproxy') AND n.nspname !~ '^pg_'
   AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 UNION ALL
 SELECT 'system_relation', 'pg_catalog', c.relname::pg_catalog.text, 0

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from shardproxy.sql.schema import Column, Function, Relation, Schema
+from shardproxy.sql.schema import FIRST_USER_OID, Column, Function, Relation, Schema
 from shardproxy.topology.tables import Local, RelationName, TableRules
-from shardproxy.topology.type_oids import FIRST_USER_OID
 
 KINDS: Mapping[str, str] = {
     "r": "a table",

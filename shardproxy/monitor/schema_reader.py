@@ -14,8 +14,7 @@ import asyncpg
 
 from shardproxy.monitor.schema_rows import QUERIES, build
 from shardproxy.monitor.sql_files import sql
-from shardproxy.sql.schema import Column, Schema
-from shardproxy.topology.type_oids import FIRST_USER_OID
+from shardproxy.sql.schema import FIRST_USER_OID, Column, Schema
 
 ATTEMPTS: Final = 3
 VANISHED: Final = (asyncpg.InternalServerError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)

@@ -28,7 +28,7 @@ def _fitting(key_set: KeySet, key: Key | None) -> Key | None:
     """``key``, refused when its column would store another value than the one that was hashed."""
     length = key_set.max_length
     if length is not None and isinstance(key, bytes) and len(key.decode()) > length:
-        raise Refused(f"a sharding key longer than its column, of type varchar({length})", sqlstate="22001")
+        raise Refused(f"a sharding key that is too long for the type varchar({length})", sqlstate="22001")
     return key
 
 

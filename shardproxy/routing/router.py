@@ -11,6 +11,7 @@ from typing import Final
 
 from shardproxy.errors import Refused
 from shardproxy.routing.bound_keys import bound_keys, single_key
+from shardproxy.routing.moves import during_moves
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, FanOut, OneShard, ReadPolicy, Role, Route
 from shardproxy.sql.statement import KeySet, Parameter, Reach, Statement
@@ -23,6 +24,7 @@ BY_TENANT: Final = "the shard of the session's tenant"
 BY_TABLE: Final = "its table is local to that shard"
 ONLY_SHARD: Final = "there is only one shard"
 NO_KEY: Final = "no row can match: every key is NULL"
+TO_MEET: Final = "the shard where sessions meet that have no tenant"
 NO_TABLE: Final = "every shard gives the same answer"
 SEVERAL: Final = "rows from several shards, concatenated"
 
@@ -50,8 +52,16 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
     Raises Refused (0A000; 42501 for a key of another tenant than the session's; 23502 for an INSERT without a
     key), InvalidKey for a key value that is not of the key's type, StatementError for a missing parameter.
     """
+    found = _route(statement, values, context, shard_map)
+    if shard_map.moves:
+        return during_moves(found, statement, values, context.tenant, shard_map)
+    return found
+
+
+def _route(statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap) -> Route:
+    """Where it runs while nothing moves."""
     if len(shard_map.shards) == 1 and context.tenant is None and statement.reach in _SHARDED:
-        return _one_shard(0, _role(statement, context), ONLY_SHARD)
+        return _one_shard(0, _role(statement, context), ONLY_SHARD, shard_map.shard_epochs[0])
     if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
         key_set = statement.key_sets[0]
         sources = key_set.sources
@@ -65,7 +75,7 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
                 if context.tenant is not None:
                     _check_tenant(key_set, key, context.tenant, shard_map)
                 shard = shard_map.owner(key_set.group, key_set.family, key)
-                return _one_shard(shard, _role(statement, context), BY_KEY)
+                return _one_shard(shard, _role(statement, context), BY_KEY, shard_map.shard_epochs[shard])
     return _route_by_shards(statement, values, context, shard_map)
 
 
@@ -78,16 +88,21 @@ def _route_by_shards(
     if reach is Reach.REFUSED:
         raise _refusal(statement)
     if reach is Reach.ANYWHERE:
-        if context.tenant is None or statement.notifies:
-            return Anywhere(role, NO_TABLE)
+        if statement.notifies:
+            meeting = shard_map.designated
+            return _one_shard(meeting, role, TO_MEET, shard_map.shard_epochs[meeting])
+        if context.tenant is None:
+            return Anywhere(role, TO_MEET if statement.locks else NO_TABLE, meets=statement.locks)
         if statement.catalog:
             # One shard's catalog, so that object identifiers agree; a block must not begin beside its tenant.
-            shard = _tenant_shard(context.tenant, shard_map) if context.in_transaction else None
-            return Anywhere(role, NO_TABLE, shard)
-        return _one_shard(_tenant_shard(context.tenant, shard_map), role, BY_TENANT)
+            own = _tenant_shard(context.tenant, shard_map) if context.in_transaction else None
+            return Anywhere(role, NO_TABLE, own)
+        shard = _tenant_shard(context.tenant, shard_map)
+        return _one_shard(shard, role, BY_TENANT, shard_map.shard_epochs[shard])
     shards, reason = _concerned_shards(statement, values, context, shard_map)
     if len(shards) == 1:
-        return _one_shard(shards.pop(), role, reason)
+        shard = shards.pop()
+        return _one_shard(shard, role, reason, shard_map.shard_epochs[shard])
     if not shards:
         return Anywhere(Role.PRIMARY, NO_KEY)
     if not statement.fan_out or _independent_parts(statement) > 1:
@@ -99,7 +114,8 @@ def _route_by_shards(
         )
     if not context.fan_out_allowed:
         raise Refused("reading several shards here", hint="Name one key, or run it as a plain query.")
-    return FanOut(tuple(sorted(shards)), role, SEVERAL)
+    epochs = {number: shard_map.shard_epochs[number] for number in shards}
+    return FanOut(tuple(sorted(shards)), role, SEVERAL, epochs)
 
 
 def _concerned_shards(
@@ -145,8 +161,10 @@ def _independent_parts(statement: Statement) -> int:
 def _tenant_binds(statement: Statement, shard_map: ShardMap) -> bool:
     """Whether the session's tenant says where the relations without a key are: all are of its group.
 
-    Code that may touch any table names none; then every sharded table has to be.
+    Code that may touch any table names none; then every sharded table has to be. A sequence has no group.
     """
+    if statement.sequence:
+        return True
     tables = shard_map.tables
     rules = [tables.rules.get(relation) for relation in statement.unbound]
     if not rules:
@@ -207,5 +225,5 @@ def _role(statement: Statement, context: RoutingContext) -> Role:
 
 
 @lru_cache(maxsize=4096)
-def _one_shard(shard: int, role: Role, reason: str) -> OneShard:
-    return OneShard(shard, role, reason)
+def _one_shard(shard: int, role: Role, reason: str, epoch: int) -> OneShard:
+    return OneShard(shard, role, reason, epoch)

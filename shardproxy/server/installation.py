@@ -54,11 +54,6 @@ class Installation:
         self._on_map = on_map
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    @property
-    def waits(self) -> bool:
-        """The map in force is not known, because there is a catalog that has not told it."""
-        return self.name is not None and not self._first.done()
-
     async def start(self) -> None:
         """Return when it is clear whose the map is, and with the catalog's map in force if it is that.
 

@@ -71,6 +71,7 @@ class Sidecar:
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
         self.installation = Installation(specs, config.catalog_index, shard_map, self._map_published)
+        self.shared.news.hurry = self.installation.hurry
         for pool in self.shards.pools:
             pool.on_retired = self.installation.hurry
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -137,6 +138,7 @@ class Sidecar:
             await asyncio.sleep(SWEEP_PERIOD)
             self.shards.sweep()
             self._renew_sessions()
+            self._adopt_if_fenced()
             self._let_go_of_the_hung()
 
     def _let_go_of_the_hung(self) -> None:
@@ -162,6 +164,7 @@ class Sidecar:
             self._plan_with(shared.planner.schema, tables)
             self.knowledge.rules = tables
             self.knowledge.changed()
+        shared.news.published()
         log.info("= the map is of epoch %d", shard_map.epoch)
         self._renew_sessions()
 
@@ -172,8 +175,14 @@ class Sidecar:
                 if connection.session is not None:
                     connection.session.renew()
 
+    def _adopt_if_fenced(self) -> None:
+        """The shards may have become an installation while the configuration was the map."""
+        if self.installation.name is not None or not any(state.fenced for state in self.monitor.states):
+            return
+        if not self.failed.done() and (self._adopting is None or self._adopting.done()):
+            self._adopting = asyncio.create_task(self._adopt(), name="adopt")
+
     async def _adopt(self) -> None:
-        """The shards have become an installation while the configuration was the map."""
         try:
             await self.installation.start()
         except ConfigError as error:
@@ -188,6 +197,8 @@ class Sidecar:
         shared.search_path = parse_search_path(known.search_path)
         shared.server_user = login.user
         shared.descriptions.clear()
+        for pool in self.shards.pools:
+            pool.prepare_anew()
         if not shared.is_ready:
             shared.is_ready = True
             log.info("schema read: %d relations", len(known.schema.relations))
@@ -201,8 +212,7 @@ class Sidecar:
 
     def _health_changed(self, before: ServerState, after: ServerState) -> None:
         server = after.server
-        if after.fenced and self.installation.name is None and self._adopting is None:
-            self._adopting = asyncio.create_task(self._adopt(), name="adopt")
+        self._adopt_if_fenced()
         if after.reachable and not before.reachable:
             self.gate.forget_reports()
         for pool in self.shards.pools:

@@ -35,6 +35,7 @@ class SidecarStatus:
             pools=tuple(_pool(pool) for pool in sidecar.shards.pools),
             shards=tuple(ShardStatus.of(health) for health in sidecar.monitor.shards),
             epoch=sidecar.shared.shard_map.epoch,
+            waits=len(sidecar.shared.news.waiting),
             moves=MoveStatus.of(sidecar.shared.shard_map),
             catalog=self._catalog(now),
         )

@@ -47,6 +47,9 @@ def expect(session: "Session", statement: Statement, values: Values) -> None:
         effect = partial(_change_settings, session, settings_of(statement, values))
     elif statement.changes_schema:
         effect = session.shared.schema_changed
+    elif statement.unlocks:
+        _check_holds(session)
+        effect = partial(_unlock_all, session)
     elif kind is Kind.COMMIT or kind is Kind.ROLLBACK:
         session.ending = kind is Kind.COMMIT and not session.transaction.failed
         effect = partial(_end, session, committed=kind is Kind.COMMIT)
@@ -62,6 +65,24 @@ def _change_settings(session: "Session", changes: list[SettingChange]) -> None:
     assert connection is not None
     for change in changes:
         change_setting(session, change, connection.parameters)
+
+
+def _check_holds(session: "Session") -> None:
+    """Refuse to let go of moving rows in the middle of a transaction on them."""
+    connection = session.link.connection
+    if connection is not None and connection.holds and session.transaction.block is not Block.NONE:
+        raise Refused(
+            "pg_advisory_unlock_all() in a transaction whose rows are moving to another shard",
+            hint="Call it outside of the transaction.",
+        )
+
+
+def _unlock_all(session: "Session") -> None:
+    """Our own locks of the connection are gone too: it is in no epoch until it enters one again."""
+    connection = session.link.connection
+    if connection is not None:
+        connection.epoch = None
+        connection.holds.clear()
 
 
 def _end(session: "Session", *, committed: bool) -> None:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.request import learn
-from shardproxy.errors import Refused, ShardproxyError
+from shardproxy.errors import Refused, RouteAgain, ShardproxyError
 from shardproxy.routing.parameters import BindValues
 from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local, moving, names
+from shardproxy.session import effects, local, moving, names, portal_on_shards, told
 from shardproxy.session.link import FAILING_MESSAGE
-from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared
+from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared, described
 from shardproxy.session.request import EXPLAIN_COLUMNS, Request
 from shardproxy.session.transaction import Block
 from shardproxy.sql.hints import leading_settings
+from shardproxy.sql.schema import FIRST_USER_OID
 from shardproxy.sql.statement import Kind, Statement
-from shardproxy.topology.type_oids import FIRST_USER_OID
 from shardproxy.wire import client_messages, server_messages
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
 from shardproxy.wire.client_messages import Bind
@@ -44,7 +44,8 @@ class Extended:
 
     ``statements`` and ``portals`` are the client's, by its names. ``skipping``: an error was given, Sync
     has not come. ``out`` are the messages for the server that are not sent yet. ``_sync_sent``: no group
-    is open on a server. ``_fresh``: the next message begins a group.
+    is open on a server. ``_fresh``: the next message begins a group. ``group`` are the messages of the
+    running one, if they came together; ``guard`` is what it depends on.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -56,6 +57,8 @@ class Extended:
         self._sync_sent = True
         self._fresh = True
         self._owner = b"%d/" % next(_OWNERS)
+        self.guard: told.Guard | None = None
+        self.group: Sequence[tuple[int, bytes]] = ()
         self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
             0x42: self._bind,
             0x44: self._describe,
@@ -64,9 +67,12 @@ class Extended:
             0x48: self._flush,
         }
 
-    async def run(self, messages: list[tuple[int, bytes]]) -> bool:
-        """A group of messages. True: answered; False: a ReadyForQuery is on its way."""
+    async def run(self, messages: Sequence[tuple[int, bytes]], *, again: bool = False) -> bool:
+        """A group of messages. True: answered; False: a ReadyForQuery is on its way. ``again``: it was sent
+        before, and will not be a third time.
+        """
         answered = True
+        self.group = messages if self._fresh and not again else ()
         if self._fresh:
             self._fresh = False
             if self.session.transaction.block is Block.NONE:
@@ -89,6 +95,8 @@ class Extended:
                         raise
                     self._fail(error)
         self._send()
+        if answered:
+            self.group = ()
         return answered
 
     # --- replies and messages, in order ---------------------------------------------------------------------
@@ -186,16 +194,20 @@ class Extended:
             if local.is_local(session, prepared.statement) or prepared.statement.kind is Kind.EMPTY:
                 prepared.description = self._own_description(prepared)
             else:
-                role = session.settings.server.value("role")
-                key: DescriptionKey = (prepared.text, prepared.oids, session.search_path, role)
+                key = self.description_key(prepared, prepared.text)
                 private = prepared.statement.private
                 found = None if private else session.shared.descriptions.get(key)
                 if found is None:
-                    found = _description(await self._ask(prepared))
+                    found = described(await self._ask(prepared))
                     if not private:
                         session.shared.descriptions.put(key, found)
                 prepared.description = found
         return prepared.description
+
+    def description_key(self, prepared: Prepared, text: bytes) -> DescriptionKey:
+        """Under what the description of ``text``, of which ``prepared`` is made, is kept."""
+        session = self.session
+        return text, prepared.oids, session.search_path, session.settings.server.value("role")
 
     def _own_description(self, prepared: Prepared) -> Description:
         statement = prepared.statement
@@ -205,32 +217,32 @@ class Extended:
         if statement.set_config:
             row = local.Answer("SELECT 1", ("set_config",) * len(statement.set_config)).description()
         oids = (TEXT_OID,) * max([change.parameter for change in statement.set_config], default=0)
-        return Description(oids, server_messages.parameter_description(oids), row)
+        parameters = server_messages.parameter_description(oids)
+        return Description(oids, parameters, row, server_messages.shape_of(parameters[5:], row))
 
     async def _ask(self, prepared: Prepared) -> Learn:
         """Ask the held connection, if there is one, else any of the designated shard."""
         session = self.session
-        link = session.link
-        name, text, oids = prepared.name, prepared.text, prepared.oids
-        if link.connection is not None and link.in_group:
-            return await self._ask_in_group(link.connection, prepared)
-        connection = await link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
-        prepared.renew(connection, name)
+        connection = await session.link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
         try:
-            return await learn(connection, name, text, oids)
+            return await self.ask_on(connection, prepared, prepared.name, prepared.text)
         finally:
             if not session.on_server:
-                link.give_back()
+                session.link.give_back()
 
-    async def _ask_in_group(self, connection: ServerConnection, prepared: Prepared) -> Learn:
-        """Ask inside the client's own transaction: Parse, Describe and Flush among its messages."""
-        session = self.session
-        self._enter_group(connection)
+    async def ask_on(
+        self, connection: ServerConnection, prepared: Prepared, name: bytes, text: bytes
+    ) -> Learn:
+        """Ask the connection on the link about ``text``, made of ``prepared`` and known there as ``name``; in
+        the middle of a group by Parse, Describe and Flush among its messages.
+        """
+        session, oids = self.session, prepared.oids
+        prepared.renew(connection, name)
+        if not session.link.in_group:
+            return await learn(connection, name, text, oids)
         done = session.loop.create_future()
-        learned = Learn(lambda: None if done.done() else done.set_result(None))
-        self.out.append(prepared.prepare(connection, prepared.name, prepared.text))
-        connection.stream.promise(learned)
-        self.out.append(client_messages.describe(b"S", prepared.name) + client_messages.FLUSH)
+        learned = Learn(name, lambda: None if done.done() else done.set_result(None))
+        self.out.append(connection.describe(learned, text, oids) + client_messages.FLUSH)
         self._send()
         session.learning = done
         try:
@@ -284,26 +296,42 @@ class Extended:
     ) -> None:
         session = self.session
         prepared, statement = portal.prepared, portal.prepared.statement
-        found = request.route(statement)
         text, rewritten = request.server_text([statement])
         name = prepared.name_of(text) if rewritten else prepared.name
-        if isinstance(found, FanOut):
-            nameless = body[body.index(0) :]  # as the shards' own portals are
-            portal.fan_out, portal.bind = found, client_messages.rename_statement(nameless, name)
-            portal.name, portal.text, portal.result_formats = name, text, result_formats
-            if session.link.in_group:
-                raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
-            return
-        connection = await session.link.take(found)
+        while True:
+            epoch = session.shared.shard_map.epoch
+            found = request.route(statement)
+            if isinstance(found, FanOut):
+                portal.fan_out = found
+                portal.bind = body[body.index(0) :]  # without a name, as the shards' own portals are
+                portal.name, portal.text, portal.result_formats = name, text, result_formats
+                if session.link.in_group:
+                    raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
+                return
+            try:
+                connection = await session.link.take(found)
+                break
+            except RouteAgain as again:
+                await session.simple.wait_to_route(again, epoch)
+        guarded = False
+        if prepared.told is not None and connection.prepared.get(name) != prepared.told:
+            guarded = statement.read_only and told.repeatable(self.group) is not None
+            if not guarded and statement.kind is Kind.QUERY:
+                await told.hold_to(prepared.told, self, connection, prepared, name, text)
         await session.link.open_block()
         effects.settings_of(statement, request.values)
-        if statement.pins is not None:
-            session.pin(statement.pins)
+        session.pin(statement)
         self._enter_group(connection)
         if rewritten:
             connection.stream.prefix = -1
         self._open_block(connection)
-        self.out.append(prepared.prepare(connection, name, text))
+        if guarded:
+            learned = Learn(name, told=prepared.told)
+            self.guard = told.Guard(prepared, text, learned)
+            prepared.renew(connection, name)
+            self.out.append(connection.describe(learned, text, prepared.oids))
+        else:
+            self.out.append(prepared.prepare(connection, name, text))
         connection.stream.promise(BIND)
         self.out.append(client_messages.rename_statement(body, name))
 
@@ -349,6 +377,7 @@ class Extended:
             prepared = self._statement(name)
             self._plan(prepared)
             description = await self._learn(prepared)
+            self._tell(prepared, description)
             row = EXPLAIN_ROW if "shardproxy.explain" in leading_settings(prepared.text) else description.row
             self._emit(description.parameters + row)
             return
@@ -357,12 +386,23 @@ class Extended:
             self._emit(self._local_description(portal))
         elif portal is not None and portal.fan_out is not None:
             description = await self._learn(portal.prepared)
+            if portal.prepared.told not in (None, description.shape):
+                raise told.changed()
+            portal.told = description.shape
             self._emit(server_messages.with_formats(description.row, portal.result_formats))
         else:
             connection = self._held(name)
             self._enter_group(connection)
             connection.stream.promise(DESCRIBE)
             self.out.append(client_messages.message(b"D", body))
+
+    def _tell(self, prepared: Prepared, description: Description) -> None:
+        """The client is told what a statement is, which must not change after that."""
+        if prepared.told is None:
+            prepared.told = description.shape
+        elif prepared.told != description.shape:
+            self._emit(description.parameters)  # PostgreSQL does not notice before it comes to the columns
+            raise told.changed()
 
     def _local_description(self, portal: Portal) -> bytes:
         if portal.request is not None:
@@ -392,7 +432,7 @@ class Extended:
             session.shared.counters.proxy.local_answers += 1
             self._emit((await self._answer(portal)).result())
         elif portal is not None and portal.fan_out is not None:
-            await self._fan_out(portal, limit)
+            await portal_on_shards.execute(self, portal, limit)
         else:
             connection = self._held(name)
             self._enter_group(connection)
@@ -437,28 +477,6 @@ class Extended:
         if not local.is_local(session, statement):
             return await local.set_in_unopened_block(session, statement, sql)
         return local.answer(session, statement, sql, portal.values)
-
-    async def _fan_out(self, portal: Portal, limit: int) -> None:
-        session = self.session
-        prepared, route = portal.prepared, portal.fan_out
-        assert route is not None
-        if session.link.in_group:
-            raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
-        if portal.executed:
-            raise Refused(
-                "fetching further rows of a portal over several shards", hint="Fetch all rows at once."
-            )
-        portal.executed = True
-        session.shared.counters.proxy.fan_out += 1
-        run = session.simple.begin_fan_out(route)
-        try:
-            await run.extended(
-                lambda connection: connection.prepare(portal.name, portal.text, prepared.oids),
-                portal.bind,
-                limit,
-            )
-        finally:
-            session.simple.fan_out = None
 
     # --- Close, Flush, Sync ---------------------------------------------------------------------------------
 
@@ -543,10 +561,3 @@ def _wrong_count(bind: Bind, count: int) -> ShardproxyError:
         f'"{bind.statement.decode(errors="replace")}" requires {count}',
         sqlstate="08P01",
     )
-
-
-def _description(learned: Learn) -> Description:
-    assert learned.parameters is not None
-    assert learned.row is not None
-    oids = server_messages.parse_parameter_description(learned.parameters)
-    return Description(oids, client_messages.message(b"t", learned.parameters), learned.row)

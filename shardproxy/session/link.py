@@ -6,13 +6,14 @@ block is open on it or the session is pinned to it.
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.entry import Behind
+from shardproxy.backend.holds import hold
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
-from shardproxy.errors import Refused, ShardproxyError, Unavailable
+from shardproxy.errors import Refused, RouteAgain, ShardproxyError, Unavailable
 from shardproxy.routing.route import Anywhere, OneShard, Role
 from shardproxy.session import moving
 from shardproxy.session.script import script
@@ -37,11 +38,11 @@ class Link:
     """What ``session`` holds of the shards.
 
     ``connection`` of ``pool``, of shard number ``shard``, is None when nothing is held. ``anywhere``: any
-    shard could have answered what it was held for so far. ``pinned`` says
-    why the session keeps its connection. ``in_group``: extended-protocol messages were sent and their Sync
-    was not. ``relaying``: a ReadyForQuery is owed that ends the client's request. ``waiting`` is the place
-    in a pool's queue. ``copying``: the client's COPY data goes to the server; ``copy_begins`` ends when a
-    server has answered COPY FROM STDIN.
+    shard could have answered what it was held for so far. ``pinned`` says why the session keeps its
+    connection; ``temporary`` are the tables that it may have made there. ``in_group``: extended-protocol
+    messages were sent and their Sync was not. ``relaying``: a ReadyForQuery is owed that ends the client's
+    request. ``waiting`` is the place in a pool's queue, or the wait for a map. ``copying``: the client's COPY
+    data goes to the server; ``copy_begins`` ends when a server has answered COPY FROM STDIN.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -51,10 +52,11 @@ class Link:
         self.shard = -1
         self.anywhere = False
         self.pinned: str | None = None
+        self.temporary: set[str] = set()
         self.in_group = False
         self.relaying = False
         self.copying = False
-        self.waiting: asyncio.Future[ServerConnection] | None = None
+        self.waiting: asyncio.Future[Any] | None = None
         self.copy_begins: asyncio.Future[None] | None = None
         self.started = 0.0
         self.lost_error: ShardproxyError | None = None
@@ -70,8 +72,39 @@ class Link:
         """The connection for ``route``, with the session's settings; the held one if it fits.
 
         A block moves to the route's shard if it may. Raises Refused where the session is bound to another
-        shard, Unavailable when there is no connection to be had.
+        shard, Unavailable when there is no connection to be had, RouteAgain where the rows are elsewhere by
+        now, and the link is as it was before.
         """
+        connection = await self._take(route)
+        if isinstance(route, OneShard):
+            await self._check_still_here(connection, route)
+        return connection
+
+    async def _check_still_here(self, connection: ServerConnection, route: OneShard) -> None:
+        """Where rows of the route are moving, hold that up for the transaction. Raises RouteAgain."""
+        if connection.epoch is not None and connection.epoch > route.epoch and not self.is_under_way:
+            self.give_back()
+            raise RouteAgain
+        if not route.guards or connection.holds.issuperset(route.guards):
+            return
+        if self.in_group:
+            raise RouteAgain
+        if self.is_under_way and await moving.leave(self.session):
+            connection = await self._take(route)
+        try:
+            await hold(connection, route.guards)
+        except ShardproxyError:
+            if not self.is_under_way:
+                self.give_back()
+            raise
+        self.session.raise_loss()
+
+    @property
+    def is_under_way(self) -> bool:
+        """The connection was taken by an earlier request, or message, of the same transaction."""
+        return self.in_group or self.session.transaction.block is Block.OPEN
+
+    async def _take(self, route: OneShard | Anywhere) -> ServerConnection:
         self.session.raise_loss()
         if self.connection is not None:
             if not isinstance(route, OneShard) or route.shard == self.shard:
@@ -93,7 +126,7 @@ class Link:
         shared = self.session.shared
         failure: Unavailable | None = None
         first = shared.shard_map.designated if route.preferred is None else route.preferred
-        for shard in shared.shards.in_order(first):
+        for shard in (first,) if route.meets else shared.shards.in_order(first):
             try:
                 return await self._take_from(shard, route.role)
             except Unavailable as error:
@@ -183,7 +216,8 @@ class Link:
                 or any(sql.startswith(SET_BY_QUERY) for sql in transaction.opening)
             )
         ):
-            await command(connection, script(transaction.take_opening()).encode())
+            await command(connection, script(transaction.opening).encode())
+            transaction.take_opening()
             transaction.opened(failed=False)
 
     # --- sending --------------------------------------------------------------------------------------------
@@ -267,6 +301,7 @@ class Link:
         self.connection = None
         self.pool = None
         self.pinned = None
+        self.temporary.clear()
         self.in_group = self.relaying = self.copying = False
         self._copy_has_begun()
 

@@ -16,6 +16,9 @@ from shardproxy.routing.parameters import NoValues, Values
 from shardproxy.routing.route import FanOut
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.statement import Kind, Parameter, Reach, Statement
+from shardproxy.wire.client_messages import message
+from shardproxy.wire.replies import Learn
+from shardproxy.wire.server_messages import parse_parameter_description, shape_of
 
 if TYPE_CHECKING:
     from shardproxy.session.request import Request
@@ -31,6 +34,16 @@ class Description:
     oids: tuple[int, ...]
     parameters: bytes  # the ParameterDescription message
     row: bytes  # the RowDescription or NoData message
+    shape: bytes  # of both, as of server_messages.shape_of
+
+
+def described(learned: Learn) -> Description:
+    """What a server has answered."""
+    assert learned.parameters is not None
+    assert learned.row is not None
+    oids = parse_parameter_description(learned.parameters)
+    shape = shape_of(learned.parameters, learned.row)
+    return Description(oids, message(b"t", learned.parameters), learned.row, shape)
 
 
 class Prepared:
@@ -39,12 +52,13 @@ class Prepared:
     ``text`` is what the client wrote, ``oids`` the parameter types it gave, ``owner`` the session and its
     name for it, ``folded`` that of the settings it was prepared under. ``statement`` is its plan by
     ``planner`` under ``search_path``, ``name`` what servers call it. ``description`` is None until a server
-    was asked. ``is_new``: what a server has under its name is an earlier statement of the session's.
+    was asked. ``is_new``: what a server has under its name is an earlier statement of the session's. ``told``
+    is the shape of what the client was told when it asked, None before; it is never told anything else.
     """
 
     __slots__ = (
         *("description", "folded", "is_new", "name", "oids", "owner", "planner", "search_path"),
-        *("statement", "text"),
+        *("statement", "text", "told"),
     )
 
     def __init__(self, text: bytes, oids: tuple[int, ...], owner: bytes, folded: str = "") -> None:
@@ -58,6 +72,7 @@ class Prepared:
         self.search_path: tuple[str, ...] = ()
         self.name = b""
         self.description: Description | None = None
+        self.told: bytes | None = None
 
     def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
         """A plan in place of the one before, with which the server's description goes."""
@@ -123,8 +138,8 @@ class Portal:
     """A portal of one client.
 
     ``local``: the proxy answers its Execute. ``fan_out``: it reads several shards, with the statement
-    ``name`` and ``text`` and the message ``bind``; ``executed`` once it has. Neither: it is a portal on
-    the session's connection.
+    ``name`` and ``text`` and the message ``bind``; ``executed`` once it has, ``told`` the shape that the
+    client was told of it. Neither: it is a portal on the session's connection.
     """
 
     __slots__ = (
@@ -137,6 +152,7 @@ class Portal:
         "request",
         "result_formats",
         "text",
+        "told",
         "values",
     )
 
@@ -147,6 +163,7 @@ class Portal:
         self.values: Values = NoValues()
         self.fan_out: FanOut | None = None
         self.executed = False
+        self.told: bytes | None = None
         self.name = self.text = self.bind = b""
         self.result_formats: tuple[int, ...] = ()
 

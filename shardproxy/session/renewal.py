@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_due(session: "Session") -> bool:
-    """The session is between two requests, and its connection is in an older epoch than it has to be.
+    """The session is between two requests, and its connection is in an older epoch or holds up moves.
 
     Others come along by themselves when they are given back to their pool.
     """
@@ -20,7 +20,7 @@ def is_due(session: "Session") -> bool:
         connection is not None
         and pool is not None
         and pool.entry is not None
-        and connection.epoch != pool.entry.epoch
+        and (connection.epoch != pool.entry.epoch or bool(connection.holds))
         and not (session.busy or session.closed or link.in_group)
         and session.transaction.block is Block.NONE
         and connection.is_settled

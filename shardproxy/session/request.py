@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.explain import OF_SESSION, ROUTED, ExplainedKey, Explanation, explain
 from shardproxy.routing.parameters import Values
-from shardproxy.routing.route import Anywhere, OneShard, Role, Route
+from shardproxy.routing.route import Anywhere, FanOut, OneShard, Role, Route
 from shardproxy.routing.router import RoutingContext, route
 from shardproxy.session.local import Answer, changed_own
 from shardproxy.session.script import script
 from shardproxy.session.settings import quote_literal
+from shardproxy.sql.exclusion import without_rows
 from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind, Reach, SettingChange, Statement
 
@@ -144,6 +145,21 @@ class Request:
         tenant = self.settings.tenant_text
         assert tenant is not None
         return shared.isolator.rewrite(self.sql(statement), quote_literal(tenant), self.session.search_path)
+
+
+def text_on(session: "Session", route: FanOut, shard: int, text: bytes) -> bytes:
+    """``text`` of a fan-out as it runs on ``shard``: without the rows that do not count there."""
+    excluded = route.excluded.get(shard)
+    if not excluded:
+        return text
+    shared = session.shared
+    return without_rows(
+        text.decode(),
+        excluded,
+        schema=shared.planner.schema,
+        rules=shared.shard_map.tables,
+        search_path=session.search_path,
+    ).encode()
 
 
 def _named(key: ExplainedKey) -> str:

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from shardproxy.backend.connection import is_stale
 from shardproxy.backend.request import command
 from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
 from shardproxy.routing.route import Anywhere, Role
@@ -29,13 +28,16 @@ from shardproxy.session.script import script
 from shardproxy.session.settings import ServerSettings, Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
+from shardproxy.session.told import broken, repeatable
 from shardproxy.session.transaction import Block, Transaction, aborted
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire import client_messages
 from shardproxy.wire.server_messages import (
     READY_FAILED,
     READY_IDLE,
+    READY_TRANSACTION,
     error_response,
+    is_stale,
     parse_error,
     ready_for_query,
 )
@@ -106,6 +108,8 @@ class Session:
     def pump(self) -> None:
         """Work on what waits, until one request has to wait for a server."""
         link = self.link
+        if link.pinned is not None:
+            self.renew()  # before the next request: what it holds up, it has held up long enough
         while self.inbox and not (self.busy or self.closed or self.slow or link.copying):
             kind = self.inbox[0][0]
             if kind in EXTENDED:
@@ -235,11 +239,14 @@ class Session:
         """A transaction block is open, here or on a server, or the session is bound to a connection."""
         return self.transaction.block is not Block.NONE or self.link.held
 
-    def pin(self, reason: str) -> None:
-        """From now on the session keeps its server connection, which has state that no other has."""
-        if self.link.pinned is None:
+    def pin(self, statement: Statement) -> None:
+        """From now on the session keeps its server connection, if ``statement`` leaves state there."""
+        reason = statement.pins
+        if reason is not None and self.link.pinned is None:
             self.link.pinned = reason
             self.shared.counters.proxy.pins.add(reason)
+        if statement.creates is not None:
+            self.link.temporary.add(statement.creates)
 
     async def try_out(self, sqls: Sequence[str]) -> Mapping[str, str]:
         """Let a server check statements in the block that is not open yet, and roll it back.
@@ -266,9 +273,9 @@ class Session:
 
     def check_known(self, statement: Statement) -> None:
         """Raise what PostgreSQL says to a table that does not exist."""
-        if statement.unless_pinned is not None and self.link.pinned is None:
+        if statement.unless_temporary is not None and not statement.temporary <= self.link.temporary:
             self.shared.schema_changed()  # it may have come into being since the schema was read
-            raise statement.unless_pinned.with_traceback(None)
+            raise statement.unless_temporary.with_traceback(None)
 
     # --- a request ends -------------------------------------------------------------------------------------
 
@@ -287,6 +294,10 @@ class Session:
         assert connection is not None
         stream = connection.stream
         error = stream.error
+        if stream.stale is not None:
+            stale, stream.stale = stream.stale, None
+            if self._begin_again(stale, status) if stale else self._fail_guarded(status):
+                return
         for effect in self.effects[: stream.completed] if error is not None else self.effects:
             if effect is not None:
                 effect()
@@ -301,6 +312,37 @@ class Session:
             self.busy = False
             self.pump()
 
+    def _begin_again(self, stale: bytes, status: int) -> bool:
+        """A statement of ours on the server was ``stale``: prepare it anew and repeat the request, once; or
+        tell the client, as PostgreSQL would, and return False.
+        """
+        alone = self.transaction.block is Block.NONE and self.link.pinned is None
+        messages = repeatable(self.extended.group) if alone else None
+        if messages is None:
+            self.client.write(stale + ready_for_query(status))
+            return False
+        self.forget_stale()
+        self._settle(status, failed=True)
+        self.transaction.start(self.settings)
+        self._work(self.extended.run(messages, again=True))
+        if not self.busy:
+            self.pump()
+        return True
+
+    def _fail_guarded(self, status: int) -> bool:
+        """The statement is not what the client was told, and nothing of its answer was handed on: it fails.
+        False: that is all; True: the server's block has to fail too.
+        """
+        guard = self.extended.guard
+        assert guard is not None
+        self.effects.clear()
+        reply = self.error_reply(broken(self.extended, guard))
+        if status == READY_TRANSACTION:
+            self.link.fail_transaction(reply)
+            return True
+        self.client.write(reply + ready_for_query(status))
+        return False
+
     def _settle(self, status: int, *, failed: bool) -> None:
         """After a ReadyForQuery of a server: where the block is, which settings hold, and the connection's
         return.
@@ -308,6 +350,7 @@ class Session:
         connection = self.link.connection
         assert connection is not None
         self.effects.clear()
+        self.extended.group = ()
         self.names_move = False
         self.ending = False
         if status == READY_IDLE:
@@ -326,9 +369,13 @@ class Session:
         connection = self.link.connection
         assert connection is not None
         connection.counters.error(parse_error(body).get("C", ""))
-        if is_stale(body):  # what we know of statements is no longer so: ask again
-            self.shared.descriptions.clear()
-            self.shared.schema_changed()
+        if is_stale(body):
+            self.forget_stale()
+
+    def forget_stale(self) -> None:
+        """What we know of statements is no longer so: ask again."""
+        self.shared.descriptions.clear()
+        self.shared.schema_changed()
 
     def fail(self, error: ShardproxyError) -> bool:
         """Answer a simple query with an error of ours; False while a server still has to be told of it."""

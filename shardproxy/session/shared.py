@@ -3,12 +3,13 @@ for each request.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shardproxy.backend.shards import Shards
 from shardproxy.counters import Counters
 from shardproxy.routing.route import ReadPolicy
+from shardproxy.session.news import MapNews
 from shardproxy.session.prepared import Descriptions
 from shardproxy.sql.isolation import Isolator
 from shardproxy.sql.planner import Planner
@@ -24,13 +25,15 @@ class SessionOptions:
     ``default_read`` is ``shardproxy.read`` of a new session; ``replica_fallback``: reads go to the primary
     while no replica is in rotation, else they fail. ``isolate``: a session's tenant is added to every
     statement. A group of extended-protocol messages longer than ``group_bytes`` bytes is worked on before
-    its Sync has come.
+    its Sync has come. ``move_wait``: seconds that a statement waits for a newer map, where its rows are
+    moving.
     """
 
     default_read: ReadPolicy = ReadPolicy.PRIMARY
     replica_fallback: bool = True
     isolate: bool = True
     group_bytes: int = 256 * 1024
+    move_wait: float = 10.0
 
 
 class Client(Protocol):
@@ -52,7 +55,7 @@ class Client(Protocol):
 @dataclass(slots=True)
 class Shared:
     """See the module. ``search_path`` is the servers' default for our login, which is ``server_user``.
-    ``schema_changed`` asks for the schema to be read again.
+    ``schema_changed`` asks for the schema to be read again. ``news`` tells of newer maps.
     """
 
     options: SessionOptions
@@ -67,6 +70,7 @@ class Shared:
     server_user: str = ""
     draining: bool = False
     is_ready: bool = True
+    news: MapNews = field(default_factory=MapNews)
 
     def is_of_tenant_group(self, statement: Statement) -> bool:
         """Whether ``statement`` concerns a table that the tenant of a session has rows of, or runs code that

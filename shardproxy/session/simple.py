@@ -5,14 +5,16 @@ where that cannot be, they run one after another if no effect can be half done, 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shardproxy.errors import Refused
+from shardproxy.errors import Refused, RouteAgain
 from shardproxy.execute.fan_out import FanOutRun
 from shardproxy.routing.parameters import LiteralValues
 from shardproxy.routing.route import Anywhere, FanOut, OneShard, Route
 from shardproxy.session import effects, local, moving, names
-from shardproxy.session.request import Request
+from shardproxy.session.news import newer_map
+from shardproxy.session.request import Request, text_on
 from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire.client_messages import parse_query
@@ -65,24 +67,39 @@ class Simple:
             answer = await local.set_in_unopened_block(session, statement, request.sql(statement))
             session.client.write(answer.whole())
             return True
-        route = request.route(statement)
-        if isinstance(route, FanOut):
-            await self._fan_out(request, statement, route)
-            return True
-        await self._send(request, [statement], route, flags)
-        return False
+        while True:
+            epoch = session.shared.shard_map.epoch
+            route = request.route(statement)
+            try:
+                if isinstance(route, FanOut):
+                    await self._fan_out(request, statement, route)
+                    return True
+                await self._send(request, [statement], route, flags)
+            except RouteAgain as again:
+                await self.wait_to_route(again, epoch)
+            else:
+                return False
+
+    async def wait_to_route(self, again: RouteAgain, epoch: int) -> None:
+        """A map of ``epoch`` did not do: return when there is a newer one. Raises ``again`` where the
+        transaction has begun on a server.
+        """
+        if self.session.link.is_under_way:
+            raise again
+        await newer_map(self.session, epoch)
 
     async def _send(
         self, request: Request, statements: Sequence[Statement], route: OneShard | Anywhere, flags: int
     ) -> None:
-        """Send the statements, which follow one another in the text, to one shard."""
+        """Send the statements, which follow one another in the text, to one shard. Raises RouteAgain before
+        anything was sent.
+        """
         session = self.session
         text, rewritten = request.server_text(statements)
         await session.link.take(route)
         await session.link.open_block()
         for statement in statements:
-            if statement.pins is not None:
-                session.pin(statement.pins)
+            session.pin(statement)
             effects.expect(session, statement, request.values)
         closing: Sequence[str] = ()
         for i, statement in enumerate(statements, 1):
@@ -117,7 +134,7 @@ class Simple:
         text, _ = request.server_text([statement])
         run = self.begin_fan_out(route)
         try:
-            await run.simple(text)
+            await run.simple({shard: text_on(session, route, shard, text) for shard in route.shards})
         finally:
             self.fan_out = None
 
@@ -165,11 +182,17 @@ class Simple:
                 )
         if self._needs_no_server(rest):
             return await self._one_by_one(request, rest)
-        route = self._common_route(request, rest)
-        if route is None:
-            return await self._one_by_one(request, rest)
-        await self._send(request, rest, route, 0)
-        return False
+        while True:
+            epoch = session.shared.shard_map.epoch
+            route = self._common_route(request, rest)
+            if route is None:
+                return await self._one_by_one(request, rest)
+            try:
+                await self._send(request, rest, route, 0)
+            except RouteAgain as again:
+                await self.wait_to_route(again, epoch)
+            else:
+                return False
 
     def _needs_no_server(self, statements: Sequence[Statement]) -> bool:
         """Whether the proxy answers all of them, SET inside a block among them."""
@@ -204,6 +227,8 @@ class Simple:
                 common = route
             elif isinstance(route, OneShard) and route.shard != common.shard:
                 several = True
+            elif isinstance(route, OneShard):
+                common = replace(common, guards=tuple({*common.guards, *route.guards}))
         if not several:
             return common or request.anywhere()
         harmless = all(statement.read_only and statement.kind is Kind.QUERY for statement in statements)

@@ -18,7 +18,8 @@ from shardproxy.sql.schema import Schema
 from shardproxy.topology.tables import Sharded, TableRules
 
 HINT: Final = "Run it again when the move is over; shardproxy moves list says how far it is."
-COLUMN: Final = "{column}"
+COLUMN: Final = "\0"
+"""Stands for the key's column: no key has it in its text."""
 
 
 def without_rows(
@@ -29,7 +30,7 @@ def without_rows(
     rules: TableRules,
     search_path: tuple[str, ...],
 ) -> str:
-    """``text`` without the rows that ``excluded`` says, for each group: an expression over ``{column}``.
+    """``text`` without the rows that ``excluded`` says, for each group: an expression over :data:`COLUMN`.
 
     Only rows for which it is true are left out. Raises Refused for a table that cannot be restricted.
     """

@@ -8,13 +8,16 @@ from typing import Final
 
 from shardproxy.topology.tables import RelationName
 
-Names = tuple[RelationName, ...]
-
 OWN: Final = "shardproxy"
 """The schema of the catalog and the fences: no reading has anything of it, no client's statement names it."""
 
 OWN_RELATIONS: Final = frozenset({"shard", "moving", "marker", "map", "move", "move_log", "sidecar"})
-OWN_FUNCTIONS: Final = frozenset({"enter", "guard", "i_am"})
+OWN_FUNCTIONS: Final = frozenset({"enter", "guard", "hold", "let_go", "i_am"})
+
+Names = tuple[RelationName, ...]
+
+FIRST_USER_OID: Final = 16_384
+"""FirstNormalObjectId of PostgreSQL: types from here on have a different OID on every server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ class Schema:
     listed: they are recognised by ``system_relations``, the bare names in pg_catalog. ``version`` changes
     with every reading that found a difference, so that caches can key on it. The ``reading_`` ones lead from
     names to functions that may touch tables: from operators, from types to what their CHECKs and explicit
-    casts call, and casts that no name shows. Two readings are equal only if they are the same.
+    casts call, and casts that no name shows. ``heirs`` are the relations with several parents, which may be
+    spread as one of them only. Two readings are equal only if they are the same.
     """
 
     relations: Mapping[RelationName, Relation]
@@ -154,3 +158,8 @@ class Schema:
     reading_casts: tuple[Cast, ...] = ()
     enum_types: Mapping[RelationName, int] = field(default_factory=dict)
     version: int = 0
+    heirs: tuple[RelationName, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        heirs = (name for name, relation in self.relations.items() if len(relation.parents) > 1)
+        object.__setattr__(self, "heirs", tuple(heirs))

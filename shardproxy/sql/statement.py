@@ -80,8 +80,9 @@ class KeySet:
     """One equivalence class that binds sharded relations: its rows have one of these keys. Empty sources:
     no row can match.
 
-    ``max_length``: the key is stored in a varchar(n) column, and assignment cuts trailing blanks off a
-    longer value: a key of more than so many characters must be refused. None: there is no such limit.
+    ``max_length``: the key is stored in a varchar(n) column, where assignment cuts trailing blanks off a
+    longer value, or was cast to that type, which cuts off anything: a key of more than so many characters
+    must be refused. None: there is no such limit.
     ``kept``: rows are given this key, so it must be the only one of its group in the statement.
     """
 
@@ -122,7 +123,8 @@ class Statement:
     it reads nothing but definitions, settings and reference tables, changes nothing but settings that
     ``set_config`` lists, locks nothing, and answers nothing that is of this transaction or server alone, such
     as its clock. It holds under READ COMMITTED, for whatever the text does not tell: a value may still be
-    'now'. ``tag`` is the command tag without counts, for example "SELECT" or "CREATE TABLE".
+    'now'. ``relations`` and ``unbound`` (those without a key) have the names that the configuration has: of a
+    partition, its parent's. ``tag`` is the command tag without counts, for example "SELECT".
     """
 
     kind: Kind
@@ -142,12 +144,19 @@ class Statement:
     unbound: tuple[RelationName, ...] = ()
     setting: SettingChange | None = None
     set_config: tuple[SettingChange, ...] = ()  # of a SELECT that sets them, in order
-    unless_pinned: ShardproxyError | None = None  # it names a relation that only a temporary table can be
+    unless_temporary: ShardproxyError | None = None  # it names relations that only temporary tables can be:
+    temporary: frozenset[str] = frozenset()  # these, without their schema
+    creates: str | None = None  # a temporary table
     name: str | None = None  # savepoint, prepared statement, cursor ...
     chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
+    sequence: bool = False  # it is unbound for a sequence alone, and touches no sharded table
     reveals: str | None = None  # a catalog it reads that shows values of any tenant's rows
     private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
+    unlocks: bool = False  # calls pg_advisory_unlock_all()
     notifies: bool = False  # LISTEN and NOTIFY have to meet: the designated shard and no other
+    locks: bool = (
+        False  # advisory locks have to meet, as far as the transaction or the tenant leaves a choice
+    )
     changes_schema: bool = False  # DDL: knowledge of the schema must be read again

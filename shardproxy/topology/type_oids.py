@@ -51,10 +51,6 @@ _NAMES: Final = {
 }
 
 
-FIRST_USER_OID: Final = 16_384
-"""FirstNormalObjectId of PostgreSQL: types from here on have a different OID on every server."""
-
-
 def type_name(type_oid: int) -> str:
     """The type's name as format_type() gives it, for messages; ``OID n`` for a type not listed here."""
     return _NAMES.get(type_oid, f"OID {type_oid}")

@@ -8,7 +8,9 @@ cdef class Deallocate:
     cdef readonly bytes name
 
 cdef class Learn:
+    cdef readonly bytes name
     cdef readonly object wake
+    cdef readonly bytes told
     cdef public bytes parameters
     cdef public bytes row
 
@@ -30,6 +32,7 @@ cdef class ReplyStream:
     cdef public bint copy_in
     cdef public bytes description
     cdef public bytes tag
+    cdef public bytes stale
     cdef bytes _pending
     cdef Py_ssize_t _wanted
     cdef Py_ssize_t _skip
@@ -55,5 +58,6 @@ cdef class ReplyStream:
     cdef bint _match_code(self, int kind, int head, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _expect_description(self, int kind) except -1
     cdef int _learn(self, Learn head, int kind, bytes message) except -1
+    cdef int _hush(self) except -1
     cdef bint _fail(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int _skip_to_sync(self) except -1

@@ -18,7 +18,9 @@ from collections.abc import Callable
 from shardproxy.errors import Blame, ProtocolViolation
 from shardproxy.wire.server_messages import (
     OUR_NAME,
+    is_stale,
     parse_error,
+    shape_of,
     shift_error_position,
     without_position,
     without_statement_name,
@@ -59,14 +61,20 @@ class Deallocate:
 
 
 class Learn:
-    """Owed: ParameterDescription, then RowDescription or NoData, for us to keep.
+    """Owed: ParameterDescription, then RowDescription or NoData, of a statement of ours, ``name``, for us to
+    keep.
 
     ``parameters`` is a body, ``row`` a whole message; both are set when the stream's ``learned`` holds the
-    object. ``wake`` is for the caller: to be called then, or when the statement failed.
+    object. ``wake`` is for the caller: to be called then, or when the statement failed. ``told`` is the shape
+    (:func:`server_messages.shape_of`) without which the client may see nothing of what is owed up to Sync.
     """
 
-    def __init__(self, wake: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, name: bytes = b"", wake: Callable[[], None] | None = None, told: bytes | None = None
+    ) -> None:
+        self.name = name
         self.wake = wake
+        self.told = told
         self.parameters: bytes | None = None
         self.row: bytes | None = None
 
@@ -88,7 +96,10 @@ class ReplyStream:
     empties them. ``prefix`` is the number of characters that we put before a client's statement: positions
     in errors are moved back by it; -1 removes them. ``completed`` counts the statements of the client that
     have ended well; the caller resets it. ``tags``: in a simple query, what comes after so many
-    statements is ours; -1: nothing is.
+    statements is ours; -1: nothing is. ``stale`` is an ErrorResponse that the client has not seen: Bind found
+    a statement of ours gone or changed (:func:`server_messages.is_stale`), and nothing was done; it is empty
+    where a ``Learn`` was not what the client was told. Its ReadyForQuery is not handed on either, and what
+    becomes of the client is the caller's to say.
     """
 
     def __init__(self) -> None:
@@ -106,6 +117,7 @@ class ReplyStream:
         self.copy_in = False  # the server waits for COPY data
         self.description: bytes | None = None  # with ROWS: body of RowDescription
         self.tag: bytes | None = None  # with ROWS: body of CommandComplete
+        self.stale: bytes | None = None
         self._pending = b""
         self._wanted = 0
         self._skip = 0
@@ -289,6 +301,21 @@ class ReplyStream:
             self._expect_description(kind)
             head.row = message
             self.learned.append(head)
+            if head.told is not None and shape_of(head.parameters, message) != head.told:
+                self._hush()
+
+    def _hush(self) -> None:
+        """Nothing of what is owed up to Sync is for the client, which was told otherwise."""
+        self.stale = b""
+        owed = self.owed
+        for i in range(len(owed)):
+            item = owed[i]
+            if isinstance(item, bytes):
+                owed[i] = b""
+            elif isinstance(item, int):
+                owed[i] = item | DROP
+                if item & KIND == SYNC:
+                    break
 
     def _match_code(self, kind: int, head: int, data: bytes, at: int, end: int) -> bool:
         owed = self.owed
@@ -377,7 +404,16 @@ class ReplyStream:
                 )
             self._substitute = without_statement_name(message)
             passes = False
+        if self.stale is not None:  # the client hears of something else
+            self._substitute = None
+            passes = False
+        at_bind = isinstance(head, int) and head == BIND
         self._skip_to_sync()
+        if at_bind and owed and isinstance(owed[0], int) and is_stale(self.error):
+            self.stale = self._substitute or data[at:end]
+            self._substitute = None
+            passes = False
+            owed[0] |= DROP
         return passes
 
     def _skip_to_sync(self) -> None:

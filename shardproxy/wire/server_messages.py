@@ -40,6 +40,10 @@ SECRET_BYTES_MAX: Final = 256
 
 TEXT_OID: Final = 25
 
+RECORD_OID: Final = 2249
+FIRST_OWN_OID: Final = 10_000
+"""OIDs from here on are given by each server itself (FirstGenbkiObjectId)."""
+
 OUR_NAME: Final = b'"sp_'
 """How errors begin to quote the name of a prepared statement of ours on a server."""
 _OUR_WHOLE_NAME: Final = re.compile(rb'"sp_[0-9a-f]{24}"')
@@ -235,6 +239,32 @@ def without_statement_name(message: bytes) -> bytes:
     if OUR_NAME not in message:
         return message
     return _message(message[:1], _OUR_WHOLE_NAME.sub(b'""', message[5:]))
+
+
+def is_stale(body: bytes) -> bool:
+    """Whether an ErrorResponse says that prepared statements of ours are gone, or no longer return what they
+    did. A server says so at Bind and at Describe, before it does anything.
+    """
+    return (b"C0A000\0" in body and b"\0RRevalidateCachedQuery\0" in body) or (
+        b"C26000\0" in body and OUR_NAME in body
+    )
+
+
+def shape_of(parameters: bytes, row: bytes) -> bytes:
+    """What a prepared statement takes and returns, as far as it is the same on every server: the types of its
+    parameters, and the names, types and type modifiers of its columns.
+
+    ``parameters`` is the body of a ParameterDescription, ``row`` a whole RowDescription or NoData. Types that
+    are not PostgreSQL's own have OIDs of their own on each server, and records may be of one: all are alike.
+    """
+    oids = [_common_oid(oid) for oid in parse_parameter_description(parameters)]
+    columns = parse_row_description(row[5:]) if row[:1] == b"T" else ()
+    named = [(column.name, _common_oid(column.type_oid), column.type_modifier) for column in columns]
+    return repr((oids, named)).encode()
+
+
+def _common_oid(oid: int) -> int:
+    return 0 if oid >= FIRST_OWN_OID or oid == RECORD_OID else oid
 
 
 def parse_parameter_status(body: bytes) -> tuple[str, str]:

@@ -71,6 +71,25 @@ def test_what_a_statement_is_can_be_learned(server: Server) -> None:
     aio.run(main())
 
 
+def test_a_statement_is_described_as_it_is_now_whatever_was_prepared(server: Server) -> None:
+    async def main() -> None:
+        connection = await connect(server)
+        await command(connection, b"CREATE TEMP TABLE t (a int)")
+        text = b"SELECT * FROM t"
+        before = await learn(connection, b"s", text, ())
+        kept = connection.prepared[b"s"]
+        await command(connection, b"ALTER TABLE t ADD b int")
+        after = await learn(connection, b"s", text, ())
+        assert before.row != after.row
+        assert isinstance(kept, bytes)
+        assert connection.prepared[b"s"] not in (kept, True, False)
+        assert connection.prepare(b"s", text, ()) == b""
+        assert await prepared_on(connection) == {b"s"}
+        connection.close("done")
+
+    aio.run(main())
+
+
 def test_an_error_of_a_command_is_the_servers_own(server: Server) -> None:
     async def main() -> None:
         connection = await connect(server)

@@ -146,6 +146,16 @@ def test_the_schema_of_a_live_shard(shardproxy: Run, cluster: Cluster) -> None:
     assert (found["shards"], found["read_only"]) == (["shard-c"], False)
 
 
+def test_the_schema_of_another_shard_when_the_designated_one_is_down(
+    shardproxy: Run, cluster: Cluster
+) -> None:
+    config = cluster.config()
+    config["shards"][0] |= {"primary": "127.0.0.1:1", "replicas": []}
+    Path("live.yaml").write_text(yaml.safe_dump(config))
+    (found,) = explained(shardproxy, "SELECT * FROM open_orders", "--tenant", "acme", "-c", "live.yaml")
+    assert found["decision"] == "one shard"
+
+
 B, EVERYWHERE = ["b"], ["a", "b"]
 
 

@@ -88,6 +88,15 @@ def test_a_good_file_has_no_mistakes(read_yaml: Reader) -> None:
             "7:13: tables.t: group belongs to tables with a key; remove it",
         ),
         ("tables: {t: {key: a-b}}", "7:19: tables.t.key: is not a name as in SQL"),
+        (
+            "trusted_functions: [f, f(int)]",
+            "7:24: trusted_functions[1]: is not a function name as in SQL (function or schema.function); "
+            "put special characters in double quotes, without arguments",
+        ),
+        (
+            "trusted_functions: [a.f, f, 'A.F']",
+            "7:29: trusted_functions[2]: is the same function as 'a.f'; keep one",
+        ),
         ("tables: {a.b.c: reference}", "7:10: tables.'a.b.c': is not a table name as in SQL"),
         (
             "tables: {t: reference, Public.T: reference}",

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import asyncpg
 import pytest
 
 from shardproxy.demo.postgres import Install, Run
+from shardproxy.demo.watchdog import postmaster_pid
 from tests.demo.test_watchdog import wait_until_gone
 from tests.support import aio
 
@@ -124,3 +126,29 @@ def test_a_port_that_is_taken_is_named(install: Install) -> None:
         done = run_demo(install, "--port", port)
         assert done.returncode == 1
         assert f"port {port} on 127.0.0.1 is taken" in done.stderr
+
+
+@pytest.mark.parametrize("seen", ["shard-a/postmaster.pid", "shard-a-replica-1", "shardproxy.yaml"])
+def test_ctrl_c_while_it_is_set_up_leaves_nothing_running(install: Install, seen: str) -> None:
+    with Run(install) as outer:
+        kept = outer.directory / "kept"
+        keep = ("--dir", str(kept))
+        with subprocess.Popen(
+            command(install, *keep, "--shards", "2"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            wait_until((kept / seen).exists, process)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (130, b""), err
+        assert b"Traceback" not in err
+        assert [path for path in kept.glob("*") if path.is_dir() and postmaster_pid(path) is not None] == []
+        again = run_demo(install, *keep, *SMALL, "--check", "--json")
+        assert json.loads(again.stdout)["ok"]
+
+
+def wait_until(happened: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

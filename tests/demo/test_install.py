@@ -44,6 +44,13 @@ def test_programs_the_other_user_cannot_reach_are_copied_once(
         assert (found.version, found.bin_dir.is_relative_to(temporary)) == ((17, 9), True)
         assert Install.find(prefix / "bin").bin_dir == found.bin_dir
         assert len(list(temporary.iterdir())) == 1
+
+        shutil.rmtree(found.bin_dir.parent)
+        (prefix / "lib").mkdir()
+        os.mkfifo(prefix / "lib" / "cannot-be-copied")
+        with pytest.raises(OSError, match="cannot-be-copied"):
+            Install.find(prefix / "bin")
+        assert list(temporary.iterdir()) == [], "half a copy is not left behind"
     finally:
         shutil.rmtree(temporary)
 

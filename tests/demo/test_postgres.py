@@ -191,6 +191,10 @@ def test_a_named_directory_is_kept_and_opened_again(install: Install) -> None:
             assert server.query("SELECT n FROM t; SHOW fsync") == "1\non"
             with pytest.raises(DemoError, match="no PostgreSQL server in"):
                 Server.open(run, "other")
+            (run.directory / "old").mkdir()
+            (run.directory / "old" / "PG_VERSION").write_text("9.6\n")
+            with pytest.raises(DemoError, match=r"old is of PostgreSQL 9\.6, and .* has PostgreSQL \d+"):
+                Server.open(run, "old")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")

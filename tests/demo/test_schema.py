@@ -6,6 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shardproxy.monitor.schema_reader import read_schema
+from shardproxy.sql.analysis.effects import Effects
 from tests.support import aio, sample
 from tests.support.cluster import Cluster
 
@@ -117,3 +119,17 @@ def test_every_tenants_table_leads_its_primary_key_with_the_sharding_key(cluster
     for table, spread in sample.TABLES.items():
         if isinstance(spread, dict) and "key" in spread:
             assert leading[table] == spread["key"]
+
+
+def test_its_triggers_are_proven_to_leave_the_key_alone_and_to_stay_with_the_tenant(cluster: Cluster) -> None:
+    async def known() -> Any:
+        connection = await asyncpg.connect(cluster.oracle_dsn())
+        try:
+            return await read_schema(connection)
+        finally:
+            await connection.close()
+
+    effects = Effects(aio.run(known()), sample.shard_map().tables)
+    for table in sample.TABLES:
+        for event in ("INSERT", "UPDATE", "DELETE"):
+            assert effects.findings((("public", table), event)) == ()

@@ -46,6 +46,14 @@ def wait_until_gone(*paths: Path) -> None:
         time.sleep(0.01)
 
 
+def wait_until_logged(log: Path, line: str) -> None:
+    """The postmaster says that it is down when it has removed its pid file, not before."""
+    deadline = time.monotonic() + 15
+    while line not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)
+
+
 def end(process: "subprocess.Popen[str]") -> None:
     for stream in (process.stdin, process.stdout):
         assert stream is not None
@@ -67,7 +75,7 @@ def test_a_kept_server_of_a_killed_parent_is_shut_down_cleanly(install: Install)
     kept.kill()
     end(kept)
     wait_until_gone(directory / "server" / "postmaster.pid")
-    assert "database system is shut down" in (directory / "server.log").read_text()
+    wait_until_logged(directory / "server.log", "database system is shut down")
     assert (directory / "server" / "PG_VERSION").exists()
     end(process)
     wait_until_gone(outer)

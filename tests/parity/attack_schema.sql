@@ -54,6 +54,8 @@ CREATE TABLE attack.base (tenant_id text NOT NULL, a int);
 CREATE TABLE attack.child (b int) INHERITS (attack.base);
 CREATE TABLE attack.mixed (tenant_id text NOT NULL, a int);
 CREATE TABLE attack.mixed_child () INHERITS (attack.mixed);
+CREATE TABLE attack.shelf (tenant_id text NOT NULL, a int);
+CREATE TABLE attack.heir () INHERITS (attack.base, attack.shelf);
 
 -- row security whose policies read tables, and whose do not
 CREATE TABLE attack.watched (tenant_id text, a int);

@@ -59,9 +59,44 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
         *("PREPARE p AS SELECT 1 AS x", "EXECUTE p", "DEALLOCATE p"),
         *("PREPARE p AS SELECT 'abcd'::text AS x", "EXECUTE p"),
     ),
+    # --- temporary tables ---------------------------------------------------------------------------------------------
+    (
+        *(
+            "CREATE TEMP TABLE one (a int DEFAULT 1)",
+            "CREATE TEMP TABLE two AS SELECT 2 AS a",
+            "SELECT 3 AS a INTO TEMP three",
+        ),
+        *(
+            "INSERT INTO one DEFAULT VALUES",
+            "SELECT * FROM one, two, pg_temp.three",
+            "ALTER TABLE one ADD b int DEFAULT 4",
+        ),
+        *(
+            "CREATE INDEX ON one (b)",
+            "SELECT * FROM one",
+            "DROP TABLE one, two",
+            "SELECT * FROM three",
+            "SELECT * FROM one",
+        ),
+    ),
+    (
+        "PREPARE p AS SELECT 1 AS a",
+        "CREATE TEMP TABLE one AS EXECUTE p",
+        "SELECT * FROM one",
+        "DISCARD ALL",
+        "SELECT * FROM one",
+    ),
+    # --- sessions meet on the designated shard, which is acme's -------------------------------------------------------
+    (f"{_COUNT}; NOTIFY c", "BEGIN", "NOTIFY c", _COUNT, "COMMIT", f"NOTIFY c; {_COUNT}"),
+    ("SELECT pg_advisory_xact_lock(7)", "BEGIN", _COUNT, "SELECT pg_try_advisory_xact_lock(7)", "COMMIT"),
     # --- other servers, other answers ---------------------------------------------------------------------------------
     ("SELECT ts_rewrite('a & b'::tsquery, 'a'::tsquery, 'c'::tsquery)",),
     ("SELECT count(*) > 0 FROM pg_stats", "SELECT count(*) > 0 FROM pg_stat_activity"),
+    (
+        "SET shardproxy.tenant = 'acme'",
+        "SELECT nextval('orders_order_id_seq') > 0",
+        "SELECT setval('orders_order_id_seq', 2000000)",
+    ),
     # --- a comment before the setting's -------------------------------------------------------------------------------
     ("-- one\n/* two */ -- three\nSELECT count(*) FROM orders WHERE tenant_id = 'acme'",),
     (
@@ -84,6 +119,18 @@ REFUSED: tuple[tuple[str, ...], ...] = (
         )
     ),
     ("BEGIN", "DECLARE c CURSOR FOR SELECT set_config('search_path', 'attack', false)"),
+    # --- sessions meet on the designated shard, which is acme's -------------------------------------------------------
+    ("SELECT count(*) FROM orders WHERE tenant_id = 'globex'; NOTIFY c",),
+    ("NOTIFY c; SELECT count(*) FROM orders WHERE tenant_id = 'globex'",),
+    ("BEGIN", "SELECT count(*) FROM orders WHERE tenant_id = 'globex'", "NOTIFY c"),
+    ("BEGIN", "NOTIFY c", "SELECT count(*) FROM orders WHERE tenant_id = 'globex'"),
+    # --- temporary tables ---------------------------------------------------------------------------------------------
+    ("CREATE TEMP TABLE one (n bigint DEFAULT attack.count_orders())",),
+    ("CREATE TEMP TABLE one (a int)", "ALTER TABLE one ADD n bigint DEFAULT attack.count_orders()"),
+    ("CREATE TEMP TABLE one (a bigint)", "ALTER TABLE one ALTER a TYPE bigint USING attack.count_orders()"),
+    ("CREATE TEMP TABLE one (a int)", "DROP TABLE IF EXISTS one, nowhere"),
+    ("CREATE TEMP TABLE one (a int)", "TRUNCATE nowhere"),
+    ("SELECT pg_advisory_lock(1)", "LOCK TABLE nowhere"),
     # --- what servers show of others, and tables that are named in values ---------------------------------------------
     ("SELECT count(*) FROM pg_prepared_statements",),
     ("SELECT * FROM pg_prepared_statement()",),

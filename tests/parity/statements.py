@@ -82,6 +82,16 @@ ANSWERED = (
     "SELECT order_id FROM open_orders WHERE tenant_id = %(t)s ORDER BY 1",
     "SELECT sum(amount) FROM order_lines WHERE tenant_id = %(u)s",
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i FROM n",
+    "SELECT count(*) FROM orders WHERE tenant_id IN (SELECT tenant_id FROM tenants WHERE tenant_id = %(t)s)",
+    "SELECT order_id FROM orders WHERE (tenant_id, order_id) IN (SELECT tenant_id, order_id FROM order_items"
+    " WHERE tenant_id = %(t)s ORDER BY order_id LIMIT 5) ORDER BY 1",
+    "SELECT count(*) FROM orders WHERE tenant_id IN (VALUES (%(t)s), (%(w)s), (NULL))",
+    # --- arrays as rows ---------------------------------------------------------------------------------------------
+    "SELECT o.order_id FROM unnest(ARRAY[%(t)s, %(w)s]::text[]) k JOIN orders o ON o.tenant_id = k ORDER BY k, 1",
+    "SELECT o.tenant_id, o.order_id FROM unnest(ARRAY[%(t)s, %(u)s]::text[], ARRAY[1, 2, 3]) AS v (k, n)"
+    " JOIN orders o ON o.tenant_id = v.k AND o.order_id = v.n",
+    "SELECT v.n, o.status FROM unnest(ARRAY[%(t)s, NULL]::text[]) WITH ORDINALITY AS v (k, n)"
+    " LEFT JOIN orders o ON o.tenant_id = v.k AND o.order_id = 1 ORDER BY 1",
     # --- no sharded table -------------------------------------------------------------------------------------------
     "SELECT currency, name FROM currencies ORDER BY 1",
     "SELECT count(*) FROM whole_currencies",
@@ -100,6 +110,7 @@ ANSWERED = (
     "SELECT o.tenant_id, o.order_id, k.name FROM orders o JOIN currencies k USING (currency) WHERE o.status = 'new'",
     "SELECT tenant_id, count(*), sum(total) FROM orders GROUP BY tenant_id",
     "SELECT tenant_id, status, count(*) FROM orders GROUP BY tenant_id, status HAVING count(*) > 3",
+    "SELECT tenant_id AS t, count(*) FROM orders GROUP BY t",
     "SELECT device_id, model FROM devices",
     "SELECT doc_id, title FROM docs",
     "SELECT device_id, max(value) FROM readings GROUP BY device_id",
@@ -228,6 +239,15 @@ WRITES = (
     "DELETE FROM customers USING tenants x WHERE customers.tenant_id = %(t)s AND x.tenant_id = customers.tenant_id"
     " AND customer_id = 424242",
     "INSERT INTO coupons SELECT tenant_id, 'EXTRA', 1 FROM tenants WHERE tenant_id = %(t)s",
+    "INSERT INTO coupons (tenant_id, code, percent) SELECT p0::VARCHAR, p1::VARCHAR, p2::SMALLINT FROM"
+    " (VALUES (%(t)s, 'SA1', 1, 0), (%(t)s, 'SA2', 2, 1)) AS s (p0, p1, p2, n) ORDER BY n RETURNING code",
+    "INSERT INTO devices (device_id, model) SELECT p0::BIGINT, p1::VARCHAR FROM (VALUES (78, 'm78', 0)) AS s (p0, p1, n)",
+    "INSERT INTO coupons SELECT * FROM UNNEST((ARRAY[%(t)s, %(t)s])::varchar(40)[], (ARRAY['DJ1', 'DJ2'])::text[],"
+    " (ARRAY[1, 2])::smallint[]) RETURNING code",
+    "UPDATE coupons SET percent = v.p FROM unnest(ARRAY[%(t)s]::text[], ARRAY['DJ1'], ARRAY[9]) AS v (t, code, p)"
+    " WHERE coupons.tenant_id = v.t AND coupons.code = v.code",
+    "DELETE FROM coupons WHERE (tenant_id, code) IN (SELECT tenant_id, code FROM coupons WHERE tenant_id = %(t)s"
+    " AND code LIKE 'DJ%%' ORDER BY code LIMIT 1) RETURNING code",
     "INSERT INTO devices VALUES (%(d)s + 0, 'never')",
     "INSERT INTO devices VALUES (77, 'm77')",
     "INSERT INTO readings VALUES (77, '2025-03-01', 1.5), (77, '2025-03-02', 2.5)",
@@ -259,5 +279,8 @@ WRITES = (
     "INSERT INTO coupons VALUES (lower(%(t)s), 'EXPR', 1)",
     "WITH gone AS (DELETE FROM coupons RETURNING *) SELECT count(*) FROM gone WHERE tenant_id = %(t)s",
     "INSERT INTO coupons VALUES (NULL, 'NULL', 1)",
+    "INSERT INTO coupons SELECT * FROM unnest(ARRAY[%(t)s, %(u)s]::text[], ARRAY['DJ3', 'DJ4'], ARRAY[1::smallint, 2])",
+    "INSERT INTO coupons SELECT * FROM unnest(ARRAY[%(t)s, NULL]::text[], ARRAY['DJ3', 'DJ4'], ARRAY[1::smallint, 2])",
+    "DELETE FROM coupons WHERE (tenant_id, code) NOT IN (SELECT tenant_id, code FROM coupons WHERE tenant_id = %(t)s)",
     "INSERT INTO open_orders (tenant_id, order_id) VALUES (%(t)s, 1)",
 )

@@ -79,6 +79,26 @@ def test_answered_as_one_postgresql_answers(pair: Pair, conversation: tuple[str,
         assert pair.proxy(sql.replace("%", "%%"), {}) == pair.oracle(sql.replace("%", "%%"), {}), sql
 
 
+def test_a_new_table_is_nobodys_before_the_schema_was_read_again(attacked: Proxy, cluster: Cluster) -> None:
+    """A session that is bound to one shard for whatever reason has no table that it did not make."""
+    servers = [cluster.dsn(i) for i in range(3)]
+    with psycopg.connect(attacked.dsn(), autocommit=True) as session:
+        session.execute("CREATE TEMP TABLE mine (a int)")
+        for dsn in servers:
+            with psycopg.connect(dsn) as connection:
+                connection.execute("CREATE TABLE attack.brand_new (a int)")
+        try:
+            for sql in ("SELECT * FROM attack.brand_new", "DROP TABLE IF EXISTS attack.brand_new"):
+                with pytest.raises(psycopg.Error) as error:
+                    session.execute(sql.encode())
+                assert error.value.sqlstate in ("42P01", "0A000")
+            assert session.execute("SELECT count(*) FROM mine").fetchone() == (0,)
+        finally:
+            for dsn in servers:
+                with psycopg.connect(dsn) as connection:
+                    connection.execute("DROP TABLE attack.brand_new")
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "query"),
     [

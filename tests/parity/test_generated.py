@@ -43,7 +43,8 @@ def values(cluster: Cluster) -> dict[str, Any]:
     (t, w, *_), (u, *_), (v, *_) = (cluster.tenants_of(shard) for shard in range(3))
     devices = {sample.owner("devices", device): device for device in sample.DEVICES}
     d, e, *_ = devices.values()
-    return {"t": t, "w": w, "u": u, "v": v, "ts": [t, w], "d": d, "e": e, "ds": [d, e], "doc": sample.DOCS[3]}
+    lists = {"ts": [t, w], "ds": [d, e]}
+    return {"t": t, "w": w, "u": u, "v": v, "nil": None, "d": d, "e": e, "doc": sample.DOCS[3], **lists}
 
 
 @pytest.mark.timeout(60 + COUNT)

@@ -45,6 +45,19 @@ def test_what_has_no_right_route_is_refused_by_name(pair: Pair, cluster: Cluster
     assert outcome.sqlstate == "0A000"
 
 
+@pytest.mark.parametrize("table", ["orders", "coupons", "device_notes", "readings", "devices", "docs"])
+def test_every_key_of_each_type_is_found_as_literal_as_text_and_in_binary(pair: Pair, table: str) -> None:
+    """text, varchar, int2, int4, int8 and uuid, in this order."""
+    key = sample.COLUMNS[table][0]
+    sql = f"SELECT {key}, count(*) FROM {table} WHERE {key} = %(key)s GROUP BY 1"
+    keys = {row[0] for row in sample.rows()[table]}
+    assert len(keys) > 3
+    for value in keys:
+        outcome = pair.proxy(sql, {"key": value})
+        assert outcome.rows, outcome
+        assert outcome == pair.oracle(sql, {"key": value})
+
+
 @pytest.mark.parametrize("mode", ["simple", "binary", "asyncpg"])
 def test_writes_land_on_their_shard_and_leave_what_one_postgresql_would_have(
     proxy: Proxy, cluster: Cluster, mode: str

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shardproxy.version import VERSION
 from tests.psql.typing_person import Psql
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
@@ -194,3 +195,11 @@ def test_an_explained_statement_is_not_run(proxy: Proxy, newest: Psql) -> None:
         "ROLLBACK",
         "t",
     ]
+
+
+def test_a_session_tells_about_itself(proxy: Proxy, newest: Psql) -> None:
+    shown = [f"SHOW shardproxy.{name};" for name in ("tenant", "read", "shards", "version", "pinned")]
+    script = [*shown, "LISTEN a;", "SHOW shardproxy.pinned;", "DISCARD ALL;", "SHOW shardproxy.pinned;"]
+    told = newest.run(proxy.dsn(), "\n".join(script), "-A", "-t")
+    bound = ["LISTEN", "LISTEN", "DISCARD ALL", ""]
+    assert told.split("\n")[:-1] == ["", "primary", "shard-a, shard-b, shard-c", VERSION, "", *bound]

@@ -332,4 +332,13 @@ def test_a_catalog_is_read_on_one_shard_but_a_block_begins_where_its_tenant_is(t
             Anywhere(Role.PRIMARY, "every shard gives the same answer"),
             Anywhere(Role.PRIMARY, "every shard gives the same answer", shard),
         ]
-        assert route(listen, NoValues(), block, the_map) == route(listen, NoValues(), PLAIN, the_map)
+        assert shards_of(route(listen, NoValues(), block, the_map)) == (the_map.designated,)
+
+
+def test_advisory_locks_meet_on_the_designated_shard_or_the_tenants(the_map: ShardMap) -> None:
+    lock = replace(ANYWHERE, locks=True, read_only=False)
+    assert route(lock, NoValues(), PLAIN, the_map) == Anywhere(
+        Role.PRIMARY, "the shard where sessions meet that have no tenant", meets=True
+    )
+    context = RoutingContext(tenant=key_on(the_map, C).encode())
+    assert shards_of(route(lock, NoValues(), context, the_map)) == (C,)

@@ -95,6 +95,28 @@ def test_new_clients_come_in_while_the_designated_shard_is_down(sidecar: Proxy, 
     aio.run(main())
 
 
+MEETINGS = (
+    "SELECT pg_try_advisory_lock(7)",
+    "SELECT pg_advisory_xact_lock(7)",
+    "SELECT pg_notify('c', 'x')",
+    "NOTIFY c",
+    "LISTEN c",
+)
+
+
+def test_sessions_do_not_meet_elsewhere_while_the_designated_shard_is_down(
+    sidecar: Proxy, fragile: Cluster
+) -> None:
+    """A lock that two sessions take on two shards would exclude nobody, and a notification reach nobody."""
+    fragile.shards[0].primary.kill()
+    for sql in MEETINGS:
+        with psycopg.connect(sidecar.dsn(), autocommit=True) as connection:
+            with pytest.raises(psycopg.OperationalError) as error:
+                connection.execute(sql.encode())
+            assert error.value.sqlstate in CLEAR, sql
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_transaction_that_lost_its_shard_fails_and_commits_nothing(
     sidecar: Proxy, fragile: Cluster
 ) -> None:

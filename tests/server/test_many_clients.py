@@ -273,6 +273,7 @@ class Psycopg(Client):
         await self.connect()
 
 
+@pytest.mark.timeout(SECONDS + 180)
 def test_nobody_sees_an_answer_an_error_or_a_setting_of_somebody_else(cluster: Cluster) -> None:
     ledger = Ledger()
 

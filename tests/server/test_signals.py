@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from shardproxy.demo.cluster import DATABASE
 from shardproxy.demo.postgres import Server
 from shardproxy.wire.client_messages import query
 from tests.support import rest
@@ -200,6 +201,28 @@ def test_pool_sizes_limits_and_time_outs_count_from_the_reload_on(reloading: Pro
             with pytest.raises(psycopg.OperationalError, match="too many clients"):
                 psycopg.connect(reloading.dsn())
     rest.at_rest(reloading, cluster)
+
+
+@pytest.fixture
+def vouched(cluster: Cluster) -> Iterator[Proxy]:
+    """A proxy that knows a function vouched(), which runs text."""
+    body = "BEGIN EXECUTE ''SELECT 1''; RETURN 1; END"
+    for server in cluster.servers:
+        server.query(f"CREATE FUNCTION vouched() RETURNS int LANGUAGE plpgsql AS '{body}'", dbname=DATABASE)
+    with Proxy(cluster.config()) as proxy:
+        yield proxy
+    for server in cluster.servers:
+        server.query("DROP FUNCTION vouched()", dbname=DATABASE)
+
+
+def test_a_function_is_trusted_from_the_reload_on(vouched: Proxy) -> None:
+    sql = "SELECT vouched() FROM tenants WHERE tenant_id = 'hooli'"
+    with psycopg.connect(vouched.dsn(), autocommit=True) as connection:
+        with reloaded(vouched, trusted_functions=["vouched"]) as log:
+            assert "needs a restart" not in log
+            assert connection.execute(sql).fetchone() == (1,)
+        with pytest.raises(psycopg.Error, match="the function vouched, which may read sharded tables"):
+            connection.execute(sql)
 
 
 def test_a_table_that_is_new_in_the_file_is_sharded_from_the_reload_on(reloading: Proxy) -> None:

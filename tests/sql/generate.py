@@ -46,7 +46,22 @@ class Generator:
             name = self._name()
             prefix = f"WITH {name} AS ({self._select(1, [])}) "
             self._ctes.append(name)
+        elif self._chance(0.07):
+            name = self._name()
+            prefix = f"WITH RECURSIVE {name} (tenant_id, n) AS ({self._recursive(name)}) "
+            self._ctes.append(name)
         return prefix + self._select(2, [])
+
+    def _recursive(self, name: str) -> str:
+        """A query that refers to itself, with an end."""
+        first, more, own = self._name(), self._name(), self._name()
+        tables = self._random.choice(TABLES), self._random.choice(TABLES)
+        key = self._random.choice([f"{own}.tenant_id", f"{more}.tenant_id", "'a'"])
+        return (
+            f"SELECT {first}.tenant_id, 1::bigint FROM {tables[0]} {first} WHERE {self._comparison([first], [first])}"
+            f" UNION SELECT {key}, {own}.n + 1 FROM {name} {own} JOIN {tables[1]} {more}"
+            f" ON {self._on([own], [more])} WHERE {own}.n < 3"
+        )
 
     def _chance(self, probability: float) -> bool:
         return self._random.random() < probability
@@ -73,7 +88,7 @@ class Generator:
         where = self._condition(depth, names, outer) if self._chance(0.8) else "true"
         key = f"{self._random.choice(names)}.tenant_id"
         text = f"FROM {text} WHERE {where}"
-        match self._random.randrange(10):
+        match self._random.randrange(15):
             case 0:
                 return f"SELECT {key}, count(*) AS n {text} GROUP BY {key}"
             case 1:
@@ -88,6 +103,26 @@ class Generator:
                 return f"SELECT {key}, rank() OVER (ORDER BY {key}) AS n {text}"
             case 6:
                 return f"SELECT {key}, (SELECT count(*) FROM {self._inner(names + outer)}) AS n {text}"
+            case 7:
+                sets = self._random.choice(
+                    [
+                        "()",
+                        f"ROLLUP ({key})",
+                        f"GROUPING SETS ((), ({key}))",
+                        f"{key}, ROLLUP ({key})",
+                        f"CUBE ({key})",
+                    ]
+                )
+                return f"SELECT max({key}) AS tenant_id, count(*) AS n {text} GROUP BY {sets}"
+            case 8:
+                return f"SELECT max({key}) AS tenant_id, 5::bigint AS n {text} HAVING count(*) >= 0"
+            case 9:
+                return f"SELECT {key} AS tenant_id, count(*) AS n {text} GROUP BY 1 HAVING {key} = {self._value()}"
+            case 10:
+                inner = f"SELECT count(*) FROM {self._inner(names + outer)}"
+                return f"SELECT max({key}) AS tenant_id, max(({inner})) AS n {text}"
+            case 11 if outer:
+                return f"SELECT {self._random.choice(outer)}.tenant_id, 6::bigint AS n WHERE {self._comparison(outer, outer)}"
         return f"SELECT {key}, 4::bigint AS n {text}"
 
     def _inner(self, names: list[str]) -> str:
@@ -126,6 +161,19 @@ class Generator:
             return f"({self._select(depth - 1, [])}) {alias} (tenant_id, n)", [alias]
         if self._ctes and self._chance(0.3):
             return f"{self._random.choice(self._ctes)} {alias}", [alias]
+        if self._chance(0.06):
+            rows = f"{self._value()}, {self._value()}"
+            return self._random.choice(
+                [
+                    f"unnest(ARRAY[{rows}]::text[]) {alias} (tenant_id)",
+                    f"(VALUES ({rows}), ('b', 'b')) {alias} (tenant_id, m)",
+                ]
+            ), [alias]
+        if depth and self._chance(0.06):
+            tables = self._random.choice(TABLES), self._random.choice(TABLES)
+            join = self._random.choice(JOINS[:4])
+            left, right = self._name(), self._name()
+            return f"({tables[0]} {left} {join} {tables[1]} {right} USING (tenant_id)) {alias}", [alias]
         if depth and self._chance(0.1):
             left, right = self._name(), self._name()
             tables = self._random.choice(TABLES), self._random.choice(TABLES)
@@ -146,7 +194,7 @@ class Generator:
     def _comparison(self, names: list[str], others: list[str]) -> str:
         """A condition on a key; the likely ones come first."""
         one, other = f"{self._random.choice(names)}.tenant_id", f"{self._random.choice(others)}.tenant_id"
-        match self._random.randrange(16):
+        match self._random.randrange(20):
             case 0 | 1 | 2 | 3 | 4 | 5:
                 return f"{one} = {self._value()}"
             case 6 | 7 | 8:
@@ -163,4 +211,21 @@ class Generator:
                 return f"{one} IS NULL"
             case 14:
                 return f"coalesce({one}, {other}) = {self._value()}"
+            case 15:
+                return f"{one} IS NOT DISTINCT FROM NULL"
+            case 16:
+                negated = self._random.choice(["", "", "", "NOT "])
+                table, alias = self._random.choice(TABLES), self._name()
+                members = f"SELECT {alias}.tenant_id FROM {table} {alias} WHERE {self._plain(alias, others)}"
+                return f"{one} {negated}IN ({members})"
+            case 17:
+                return f"({one}, 1) = ({self._random.choice([self._value(), other])}, 1)"
+            case 18:
+                return f"{one} {self._random.choice(['= ALL', '<> ANY', '= ANY'])} (ARRAY[{self._value()}])"
         return f"{one} = ANY (ARRAY[{self._value()}, 'b'])"
+
+    def _plain(self, alias: str, others: list[str]) -> str:
+        other = self._random.choice(others)
+        return self._random.choice(
+            [f"{alias}.tenant_id = {self._value()}", f"{alias}.tenant_id = {other}.tenant_id", "true"]
+        )

@@ -128,6 +128,67 @@ INSERT_SELECT = [
     ("WITH x AS (SELECT 'a' AS t) INSERT INTO orders (tenant_id) SELECT t FROM x", "keyed a"),
     ("INSERT INTO orders (tenant_id) SELECT max(tenant_id) FROM orders WHERE tenant_id = 'a'", ORDER),
     ("INSERT INTO orders (tenant_id) SELECT * FROM nowhere", ORDER),
+    # A key of another group says nothing of where a row belongs.
+    ("INSERT INTO coupons (code) SELECT tenant_id FROM orders", NEW_ROW.format("coupons", "code")),
+    # Of a row that an outer join makes of NULLs, the key is NULL too.
+    (
+        "INSERT INTO nullable SELECT i.tenant_id, 1 FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id"
+        " AND i.line = 9 WHERE o.tenant_id = 'a'",
+        NEW_ROW.format("nullable", "tenant_id"),
+    ),
+    (
+        "INSERT INTO nullable SELECT o.tenant_id, 1 FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id"
+        " WHERE o.tenant_id = 'a'",
+        "keyed a",
+    ),
+    # As SQLAlchemy and Django insert many rows.
+    (
+        "INSERT INTO orders (tenant_id, order_id) SELECT p0::VARCHAR, p1::BIGINT FROM (VALUES ($1::VARCHAR, $2::BIGINT, 0),"
+        " ($3::VARCHAR, $4::BIGINT, 1)) AS s (p0, p1, n) ORDER BY n RETURNING order_id",
+        "keyed $1, $3",
+    ),
+    (
+        "INSERT INTO devices (device_id) SELECT p0::BIGINT FROM (VALUES ($1::BIGINT, 0)) AS s (p0, n) ORDER BY n",
+        "keyed $1",
+    ),
+    (
+        "INSERT INTO docs (doc_id) SELECT p0::UUID FROM (VALUES ($1::UUID, 0)) AS s (p0, n) ORDER BY n",
+        "keyed $1",
+    ),
+    ("INSERT INTO devices (device_id) SELECT p0::INT::BIGINT FROM (VALUES (7), (8)) AS s (p0)", "keyed 7, 8"),
+    (
+        "INSERT INTO devices (device_id) SELECT (p0 + 1)::BIGINT FROM (VALUES (7)) AS s (p0)",
+        NEW_ROW.format("devices", "device_id"),
+    ),
+    (
+        "INSERT INTO devices (device_id) SELECT d.device_id::BIGINT FROM devices d",
+        NEW_ROW.format("devices", "device_id"),
+    ),
+    (
+        "INSERT INTO coupons (code) SELECT p0::BPCHAR FROM (VALUES ('A')) AS s (p0)",
+        NEW_ROW.format("coupons", "code"),
+    ),
+    (
+        "INSERT INTO orders (tenant_id, order_id) SELECT * FROM UNNEST(($1)::varchar[], ($2)::bigint[]) RETURNING order_id",
+        "keyed any($1)",
+    ),
+    (
+        "INSERT INTO orders (order_id, tenant_id) SELECT b, a FROM unnest($1::varchar(40)[], $2::bigint[]) u (a, b)",
+        "keyed any($1)",
+    ),
+    ("INSERT INTO orders (tenant_id) SELECT * FROM unnest(ARRAY['a', 'b'])", "keyed a, b"),
+    (
+        "INSERT INTO orders (tenant_id, order_id) SELECT * FROM unnest($1::varchar[]) WITH ORDINALITY",
+        "keyed any($1)",
+    ),
+    # The shorter array is filled up with NULL, which only NOT NULL keeps out.
+    ("INSERT INTO nullable (tenant_id) SELECT * FROM unnest($1::varchar[])", "keyed any($1)"),
+    (
+        "INSERT INTO nullable (tenant_id, amount) SELECT * FROM unnest($1::varchar[], $2::numeric[])",
+        NEW_ROW.format("nullable", "tenant_id"),
+    ),
+    ("INSERT INTO orders (tenant_id) SELECT * FROM unnest($1::varchar[], $2)", "keyed any($1)"),
+    ("INSERT INTO orders (tenant_id) SELECT * FROM unnest($1)", ORDER),
 ]
 
 UPDATES_AND_DELETES = [
@@ -155,6 +216,7 @@ UPDATES_AND_DELETES = [
     ),
     ("UPDATE devices SET device_id = '7' WHERE device_id = 7", "keyed 7; keeps 7"),
     ("UPDATE coupons SET code = 'A' WHERE code = 'A'", "keyed A; keeps A"),
+    ("UPDATE coupons SET code = 'ABC'::varchar(1) WHERE code = 'A'", "keyed A; keeps A"),
     *(
         (sql, f'refused: changing the sharding key "{key}" of table "{table}"')
         for table, key, sql in (
@@ -180,12 +242,11 @@ UPDATES_AND_DELETES = [
                 " ON c.tenant_id = t.tenant_id WHERE t.tenant_id = orders.tenant_id AND t.tenant_id = 'a'",
             ),
             ("devices", "device_id", "UPDATE devices SET device_id = 7.0 WHERE device_id = 7"),
-            ("coupons", "code", "UPDATE coupons SET code = 'A'::varchar(3) WHERE code = 'A'"),
         )
     ),
     (
         "UPDATE coupons SET code = 'A        ' WHERE code = 'A'",
-        "refused: a sharding key longer than its column, of type varchar(8)",
+        "refused: a sharding key that is too long for the type varchar(8)",
     ),
     (
         "INSERT INTO orders (tenant_id) VALUES ('a') ON CONFLICT (order_id) DO UPDATE SET tenant_id = 'b'",
@@ -373,7 +434,7 @@ def test_a_key_that_the_column_would_cut_off_is_refused() -> None:
     # varchar(8): assignment cuts trailing blanks, so the row's key is not the value's.
     assert verdict("INSERT INTO coupons (code) VALUES ('ABC')") == "keyed ABC"
     assert verdict("INSERT INTO coupons (code) VALUES ('ABC       ')").startswith(
-        "refused: a sharding key longer"
+        "refused: a sharding key that is too long"
     )
     (key_set,) = plan("INSERT INTO coupons (code) VALUES ($1)").key_sets
     assert key_set == KeySet("code", KeyFamily.TEXT, (Parameter(1),), max_length=8)

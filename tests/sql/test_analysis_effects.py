@@ -289,6 +289,34 @@ def test_functions_and_operators_in_statements_are_vouched_for_by_the_same_list(
         assert said(sql, under, ("total_of",)) == "ok"
 
 
+def test_a_temporary_table_is_no_hiding_place() -> None:
+    behind = "the function total_of, which may read sharded tables | "
+    for sql, tag in (
+        ("CREATE TEMP TABLE x (n bigint DEFAULT total_of(1))", "CREATE TABLE"),
+        ("CREATE TEMP TABLE x (n bigint CHECK (total_of(n) > 0))", "CREATE TABLE"),
+        ("ALTER TABLE x ADD n bigint DEFAULT total_of(1)", "ALTER TABLE"),
+        ("EXECUTE p(total_of(1))", "EXECUTE"),
+    ):
+        assert said(sql, SCHEMA) == f"{tag} with {behind}"
+        assert said(sql, SCHEMA, ("total_of",)) == "ok"
+
+
+def test_a_temporary_table_inherits_what_the_columns_of_others_call() -> None:
+    under = schema(
+        {"orders": {"calls": (Call('the type code of column "note"', AUDITS, ("INSERT", "UPDATE")),)}}
+    )
+    for sql in (
+        "CREATE TEMP TABLE x (LIKE orders)",
+        "CREATE TEMP TABLE x AS SELECT note FROM orders WHERE tenant_id = 'acme'",
+        "SELECT note INTO TEMP x FROM orders WHERE tenant_id = 'acme'",
+    ):
+        assert 'with the function total_of behind the type code of column "note" of "orders"' in said(
+            sql, under
+        )
+        assert said(sql, under, ("total_of",)) == "ok"
+    assert said("CREATE TEMP TABLE x (LIKE customers)", under) == "ok"
+
+
 def test_an_update_of_a_generated_key_is_refused() -> None:
     columns = tuple(
         replace(c, generated=c.name == "tenant_id") for c in SCHEMA.relations["public", "orders"].columns

@@ -25,6 +25,9 @@ CONCATENATED = [
     "SELECT tenant_id, status, sum(total) FROM orders GROUP BY 1, 2 HAVING sum(total) > 5",
     "SELECT o.tenant_id, count(*) FROM orders o JOIN order_items i USING (tenant_id, order_id) GROUP BY i.tenant_id, o.tenant_id",
     "SELECT o.tenant_id, count(i.line) FROM orders o LEFT JOIN order_items i USING (tenant_id) GROUP BY o.tenant_id",
+    "SELECT tenant_id AS t, count(*) FROM orders GROUP BY t",
+    "SELECT max(status) AS tenant_id FROM orders GROUP BY tenant_id",
+    "SELECT k, count(*) FROM unnest(ARRAY['a', 'b']) k JOIN orders o ON o.tenant_id = k GROUP BY k",
     "SELECT DISTINCT tenant_id, status FROM orders",
     "SELECT DISTINCT * FROM orders",
     "SELECT double(order_id) FROM orders",
@@ -42,6 +45,18 @@ REFUSED = [
     ("SELECT FROM orders HAVING true", "an aggregate or window function over several shards"),
     (
         "SELECT status, count(*) FROM orders GROUP BY status",
+        "GROUP BY without the sharding key over several shards",
+    ),
+    (
+        "SELECT lower(tenant_id) AS t, count(*) FROM orders GROUP BY t",
+        "GROUP BY without the sharding key over several shards",
+    ),
+    (
+        "SELECT tenant_id AS t, status AS t FROM orders GROUP BY t",
+        "GROUP BY without the sharding key over several shards",
+    ),
+    (
+        "SELECT tenant_id AS status FROM orders GROUP BY status",
         "GROUP BY without the sharding key over several shards",
     ),
     (
@@ -173,3 +188,8 @@ def test_the_hint_names_the_sharding_key() -> None:
     refusal = plan("SELECT count(*) FROM devices").refusal
     assert refusal is not None
     assert refusal.hint == "Compare the sharding key device_id with one value, or SET shardproxy.tenant."
+
+
+def test_a_child_is_known_by_the_name_that_the_configuration_has() -> None:
+    statement = plan("SELECT * FROM archived_orders")
+    assert statement.unbound == statement.relations == (("public", "orders"),)

@@ -68,6 +68,9 @@ SETS_OF_KEYS = [
     ("SELECT * FROM orders WHERE tenant_id = SOME (ARRAY['a'])", "keyed a"),
     ("SELECT * FROM orders WHERE (tenant_id, order_id) IN (('a', 1), ('b', 2))", "keyed a, b"),
     ("SELECT * FROM orders WHERE tenant_id IN ('a', 'b') AND tenant_id = 'a'", "keyed a"),
+    ("SELECT * FROM orders WHERE tenant_id = 'abc'::varchar(1)", "keyed a"),
+    ("SELECT * FROM orders WHERE tenant_id = 'abc'::varchar(40)::text::varchar(2)", "keyed ab"),
+    ("SELECT * FROM orders WHERE tenant_id = ANY (ARRAY['abc', 'b']::varchar(1)[])", "keyed a, b"),
     ("SELECT * FROM orders WHERE tenant_id IS NOT DISTINCT FROM 'a'", "keyed a"),
     ("SELECT * FROM orders WHERE tenant_id IS NOT DISTINCT FROM $1", "keyed $1"),
 ]
@@ -123,7 +126,6 @@ NOT_BOUND = [
     "SELECT * FROM orders WHERE tenant_id::bpchar = 'a'",
     "SELECT * FROM orders WHERE tenant_id::varchar(1) = 'a'",
     "SELECT * FROM orders WHERE tenant_id = 'a'::char(3)",
-    "SELECT * FROM orders WHERE tenant_id = 'abc'::varchar(1)",
     "SELECT * FROM orders WHERE tenant_id = 'a'::name",
     "SELECT * FROM orders WHERE tenant_id = 'a'::citext",
     "SELECT * FROM orders WHERE tenant_id = 'a'::public.text",

@@ -46,7 +46,51 @@ SUBLINKS = [
     ),
     (
         "SELECT FROM orders WHERE tenant_id = ANY (SELECT tenant_id FROM tenants WHERE tenant_id = 'a')",
-        "unbound orders beside a",
+        "keyed a",
+    ),
+    ("SELECT FROM orders WHERE tenant_id IN (VALUES ('a'), ('b'))", "keyed a, b"),
+    ("SELECT FROM orders WHERE tenant_id IN (SELECT 'a') AND order_id = 1", "keyed a"),
+    (
+        "SELECT FROM orders WHERE (order_id, tenant_id) IN (SELECT order_id, tenant_id FROM orders WHERE tenant_id = $1"
+        " ORDER BY order_id LIMIT 9)",
+        "keyed $1",
+    ),
+    (
+        "SELECT FROM orders WHERE tenant_id IN (SELECT t FROM (SELECT tenant_id AS t FROM tenants) s WHERE t = 'a')",
+        "keyed a",
+    ),
+    *(
+        (f"SELECT FROM orders WHERE {condition}", verdict)
+        for condition, verdict in (
+            ("tenant_id NOT IN (SELECT 'a')", "unbound orders"),
+            ("tenant_id IN (SELECT 'a') OR order_id = 1", "unbound orders"),
+            ("tenant_id <> ANY (SELECT 'a')", "unbound orders"),
+            ("tenant_id = ALL (SELECT 'a')", "unbound orders"),
+            ("(tenant_id IN (SELECT 'a')) IS NOT TRUE", "unbound orders"),
+            ("tenant_id IN (SELECT lower('A'))", "unbound orders"),
+            ("tenant_id IN (SELECT 'a' UNION ALL SELECT 'b')", "unbound orders"),
+            ("tenant_id IN (SELECT 'a' COLLATE \"C\")", "unbound orders"),
+            ("status IN (SELECT 'a')", "unbound orders"),
+            ("order_id IN (SELECT '1')", "unbound orders"),
+            (
+                "tenant_id IN (SELECT max(tenant_id) FROM tenants WHERE tenant_id = 'a')",
+                "unbound orders beside a",
+            ),
+            (
+                "tenant_id IN (SELECT tenant_id FROM tenants WHERE tenant_id = 'a' GROUP BY ROLLUP (tenant_id))",
+                "unbound orders beside a",
+            ),
+            ("tenant_id IN (SELECT name FROM tenants WHERE tenant_id = 'a')", "unbound orders beside a"),
+        )
+    ),
+    (
+        "SELECT o.tenant_id IN (SELECT 'a') FROM orders o ORDER BY o.tenant_id IN (SELECT 'a')",
+        "unbound orders",
+    ),
+    (
+        "SELECT FROM tenants t WHERE t.tenant_id = 'a' AND EXISTS (SELECT FROM orders o WHERE t.name IN (SELECT 'a')"
+        " AND o.tenant_id = t.name)",
+        "keyed a",
     ),
     ("SELECT 1 WHERE EXISTS (SELECT FROM orders)", "unbound orders"),
     ("SELECT 1 ORDER BY (SELECT count(*) FROM orders)", "unbound orders"),
@@ -112,6 +156,45 @@ SUBLINKS = [
         "SELECT (SELECT count(*) FROM products p WHERE p.tenant_id = i.tenant_id) FROM orders o"
         " LEFT JOIN order_items i ON i.tenant_id = o.tenant_id WHERE o.tenant_id = 'a'",
         "unbound products beside a",
+    ),
+]
+
+UNNESTED = [
+    ("SELECT FROM unnest($1::text[]) k JOIN orders o ON o.tenant_id = k", "keyed any($1)"),
+    ("SELECT FROM unnest($1::text[]) AS u (k), orders o WHERE o.tenant_id = u.k", "keyed any($1)"),
+    (
+        "SELECT FROM unnest(ARRAY['a', 'b']) WITH ORDINALITY u (k, n), orders o WHERE o.tenant_id = k",
+        "keyed a, b",
+    ),
+    ("SELECT FROM unnest('{a,b}'::varchar[]) u, orders o WHERE o.tenant_id = u", "keyed a, b"),
+    ("SELECT FROM unnest($1::int[], $2::text[]) u (n, k), orders o WHERE o.tenant_id = k", "keyed any($2)"),
+    ("SELECT FROM pg_catalog.unnest($1::text[]) u (k), orders o WHERE o.tenant_id = k", "keyed any($1)"),
+    ("SELECT FROM orders o WHERE tenant_id IN (SELECT k FROM unnest($1::text[]) k)", "keyed any($1)"),
+    ("SELECT FROM unnest($1::text[]) k LEFT JOIN orders o ON o.tenant_id = k", "keyed any($1)"),
+    ("SELECT FROM orders o LEFT JOIN unnest($1::text[]) k ON o.tenant_id = k", "unbound orders"),
+    ("SELECT FROM unnest($1::bigint[]) k JOIN devices d ON d.device_id = k", "keyed any($1)"),
+    # A parameter may be an array of anything, and these are no arrays of keys.
+    ("SELECT FROM unnest($1) k JOIN orders o ON o.tenant_id = k", "unbound orders"),
+    ("SELECT FROM unnest($1::bpchar[]) k JOIN orders o ON o.tenant_id = k", "unbound orders"),
+    ("SELECT FROM unnest($1::text[]) k JOIN devices d ON d.device_id::text = k", "unbound devices"),
+    ("SELECT FROM unnest(ARRAY['1', 2]) k JOIN orders o ON o.tenant_id = k::text", "unbound orders"),
+    ("SELECT FROM unnest(ARRAY['a', lower('B')]) k JOIN orders o ON o.tenant_id = k", "unbound orders"),
+    (
+        "SELECT FROM unnest($1::text[], $2::text[]) u JOIN orders o ON o.tenant_id = u.unnest",
+        "unbound orders",
+    ),
+    (
+        "SELECT FROM unnest($1::text[], $2::text[]) u (a, b) JOIN orders o ON o.tenant_id = u.c",
+        "unbound orders",
+    ),
+    (
+        "SELECT FROM unnest($1::text[]) WITH ORDINALITY k JOIN orders o ON o.tenant_id = ordinality",
+        "unbound orders",
+    ),
+    ("SELECT FROM ROWS FROM (unnest($1::text[])) k JOIN orders o ON o.tenant_id = k", "unbound orders"),
+    (
+        "SELECT FROM tenants t, unnest(ARRAY[t.name]) k JOIN orders o ON o.tenant_id = k",
+        "unbound tenants, orders",
     ),
 ]
 
@@ -235,6 +318,21 @@ LATERAL = [
         "SELECT FROM orders o, LATERAL (SELECT (SELECT sum(i.line)) FROM order_items i WHERE i.tenant_id = o.tenant_id"
         " AND i.tenant_id = 'a') s",
         "unbound orders beside a",
+    ),
+    # A grouping set without columns has a row even where its tables have none.
+    (
+        "SELECT FROM orders o, LATERAL (SELECT count(*) FROM order_items i WHERE i.tenant_id = o.tenant_id"
+        " AND i.tenant_id = 'a' GROUP BY ROLLUP (i.line)) s",
+        "unbound orders beside a",
+    ),
+    (
+        "SELECT FROM orders o, LATERAL (SELECT 1 FROM currencies WHERE o.tenant_id = 'a' GROUP BY ()) s",
+        "unbound orders",
+    ),
+    (
+        "SELECT FROM orders o, LATERAL (SELECT 1 FROM currencies WHERE o.tenant_id = 'a'"
+        " GROUP BY GROUPING SETS ((), (currency))) s",
+        "unbound orders",
     ),
     # IS NOT DISTINCT FROM what may be NULL is true of a row that an outer join around has made NULL.
     (
@@ -384,6 +482,11 @@ VIEWS = [
 
 @pytest.mark.parametrize(("sql", "expected"), SUBLINKS)
 def test_subqueries_in_expressions(sql: str, expected: str) -> None:
+    assert verdict(sql) == expected
+
+
+@pytest.mark.parametrize(("sql", "expected"), UNNESTED)
+def test_rows_made_of_arrays(sql: str, expected: str) -> None:
     assert verdict(sql) == expected
 
 

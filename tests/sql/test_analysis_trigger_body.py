@@ -42,6 +42,8 @@ def why(source: str, **fields: object) -> str:
         "INSERT INTO public.customers SELECT NEW.*;",
         "INSERT INTO public.customers VALUES (OLD.*);",
         "INSERT INTO order_events VALUES (NEW.*);",
+        "PERFORM 1 FROM products WHERE tenant_id = NEW.tenant_id::pg_catalog.text;",
+        "DELETE FROM order_items WHERE tenant_id = COALESCE(NEW.tenant_id, OLD.tenant_id);",
         # reference tables are the same on every shard
         "IF NOT EXISTS (SELECT FROM currencies WHERE currency = NEW.name) THEN RAISE 'no'; END IF;",
         "PERFORM 1 FROM products p JOIN currencies c ON c.currency = p.sku WHERE p.tenant_id = NEW.tenant_id;",
@@ -61,6 +63,11 @@ def test_proven(source: str) -> None:
         ("PERFORM 1 FROM products WHERE tenant_id IN (NEW.tenant_id, 'x');", "it is not bound"),
         ("PERFORM 1 FROM products WHERE tenant_id <> NEW.tenant_id;", "it is not bound"),
         ("PERFORM 1 FROM products WHERE tenant_id = lower(NEW.tenant_id);", "it is not bound"),
+        (
+            "PERFORM 1 FROM products WHERE tenant_id = NEW.tenant_id::text;",
+            "it is not bound",
+        ),  # perhaps a user's type
+        ("PERFORM 1 FROM products WHERE tenant_id = COALESCE(OLD.tenant_id, 'x');", "it is not bound"),
         ("PERFORM 1 FROM products WHERE tenant_id = ANY (NEW.tenant_id);", "it is not bound"),
         ("PERFORM 1 FROM products p, order_items i WHERE p.tenant_id = NEW.tenant_id;", "it is not bound"),
         (
@@ -83,7 +90,7 @@ def test_proven(source: str) -> None:
         ("INSERT INTO order_events SELECT tenant_id, 1, 2 FROM products;", "it is not bound"),
         (
             "UPDATE order_items SET tenant_id = 'x' WHERE tenant_id = NEW.tenant_id;",
-            'changing the sharding key "tenant_id"',
+            "it is not bound to NEW.tenant_id or OLD.tenant_id",
         ),
         ("PERFORM 1 FROM devices WHERE device_id = NEW.customer_id;", "it is not bound"),
         ("PERFORM 1 FROM coupons WHERE code = NEW.tenant_id;", "it is not bound"),  # another group
@@ -206,3 +213,19 @@ def test_policies_of_a_table_that_the_body_reads_count() -> None:
     policy = Call('the policy "p"', ("public", "total_of"), ("SELECT",))
     under = schema({"customers": {"triggers": (after("f"),)}, "products": {"calls": (policy,)}}, body)
     assert 'total_of behind the policy "p" of "products" may read tables' in said(WRITE, under)
+
+
+def test_variables_of_types_that_are_checked_by_reading_prove_nothing() -> None:
+    checked = {"code": (("public", "total_of"),)}
+    for declared in ("x code", "x customers.name%TYPE", "x customers%ROWTYPE"):
+        source = f"DECLARE {declared}; BEGIN RETURN NULL; END"
+        assert why(source) == "ok"
+        assert why(source, reading_types=checked) == "it may have a variable of the type code"
+    assert why("DECLARE x text; BEGIN RETURN NULL; END", reading_types=checked) == "ok"
+
+
+def test_a_record_may_have_columns_of_such_types() -> None:
+    call = Call('the type code of column "sku"', ("public", "total_of"), ("INSERT", "UPDATE"))
+    source = "SELECT * INTO r FROM products WHERE tenant_id = NEW.tenant_id; r.sku := 'x';"
+    under = schema({"customers": {"triggers": (after("f"),)}, "products": {"calls": (call,)}}, {"f": source})
+    assert 'a variable with the function total_of behind the type code of column "sku"' in said(WRITE, under)

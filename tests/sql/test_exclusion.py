@@ -15,7 +15,7 @@ import pytest
 from shardproxy.demo.postgres import Install, Run, Server
 from shardproxy.errors import Refused
 from shardproxy.monitor.schema_reader import read_schema
-from shardproxy.sql.exclusion import without_rows
+from shardproxy.sql.exclusion import COLUMN, without_rows
 from shardproxy.sql.schema import Schema
 from shardproxy.topology.keys import KeyFamily
 from shardproxy.topology.tables import Reference, Sharded, TableRules
@@ -44,7 +44,10 @@ RULES = TableRules(
     {"tenant": KeyFamily.TEXT, "device": KeyFamily.INTEGER},
     "tenant",
 )
-EXCLUDED = {"tenant": "{column} IN ('globex', E'it''s \\\\moving')", "device": "{column} IN (7, -8)"}
+EXCLUDED = {
+    "tenant": f"{COLUMN} IN ('globex', E'it''s \\\\moving', '{{column}}')",
+    "device": f"{COLUMN} IN (7, -8)",
+}
 STATEMENTS = [
     "SELECT * FROM orders",
     "TABLE items",

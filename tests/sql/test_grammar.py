@@ -7,6 +7,25 @@ from shardproxy.sql import grammar
 from tests.sql.verdicts import statements
 
 
+def test_tokens_are_the_servers_without_comments() -> None:
+    found = grammar.tokens("""SELECT /* no */ Ä."Q""u", 'a;b' <<$1:=E'\\'' -- no""")
+    assert [(token.text, token.word, token.keyword) for token in found] == [
+        ("SELECT", "select", "select"),
+        ("Ä", "Ä", "Ä"),
+        (".", "", ""),
+        ('"Q""u"', 'Q"u', ""),
+        (",", "", ""),
+        ("'a;b'", "", ""),
+        ("<<", "", ""),
+        ("$1", "", ""),
+        (":=", "", ""),
+        ("E'\\''", "", ""),
+    ]
+    assert (found[2].start, found[2].end) == (18, 19), "bytes"
+    with pytest.raises(StatementError):
+        grammar.tokens("SELECT 'a")
+
+
 @pytest.mark.parametrize(
     ("text", "message", "position"),
     [

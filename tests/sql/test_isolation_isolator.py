@@ -1,5 +1,7 @@
 """The isolator's templates: shared by a shape, and always what isolating the statement itself gives."""
 
+from dataclasses import replace
+
 import pytest
 
 from shardproxy.errors import Refused, StatementError
@@ -8,6 +10,7 @@ from shardproxy.sql.analysis.tree import walk
 from shardproxy.sql.isolation import Isolator, isolate
 from shardproxy.sql.isolation import isolator as module
 from tests.support.sample_schema import RULES, SCHEMA, SEARCH_PATH
+from tests.support.triggered import after, schema
 
 TENANT = "'o''hara'"
 
@@ -131,6 +134,16 @@ def test_refusals_are_those_of_the_statement(isolator: Isolator, text: str) -> N
         with pytest.raises(Refused) as own:
             isolate(text, schema=SCHEMA, rules=RULES, search_path=SEARCH_PATH)
         assert refusal.value.construct == own.value.construct
+
+
+def test_what_a_write_sets_off_must_be_proven_for_a_tenants_session_too() -> None:
+    """Also where the written table is of another group, whose rows no tenant binds."""
+    under = schema({"devices": {"triggers": (after("f"),)}}, {"f": "PERFORM 1 FROM products;"})
+    for sql in ("UPDATE devices SET label = 'x' WHERE device_id = 1", "UPDATE devices SET label = 'x'"):
+        with pytest.raises(Refused, match=r'the function public\.f behind the trigger "f" of "devices"'):
+            isolate(sql, schema=under, rules=RULES, search_path=SEARCH_PATH)
+        trusting = replace(RULES, trusted=frozenset({("public", "f")}))
+        isolate(sql, schema=under, rules=trusting, search_path=SEARCH_PATH)
 
 
 def test_a_syntax_error_has_the_statements_position(isolator: Isolator) -> None:

@@ -262,6 +262,14 @@ def test_a_long_text_is_planned_and_not_kept(analyst: Analyst) -> None:
     assert (len(planner), planner.cached_bytes) == (0, 0)
 
 
+def test_types_that_are_checked_by_reading_are_known_until_their_functions_are_trusted() -> None:
+    checked = replace(SCHEMA, reading_types={"code": (("public", "f"),), "mood": (("public", "g"),)})
+    for trusted, expected in (((), "code"), (("f",), "mood"), (("f", "g"), None)):
+        rules = replace(RULES, trusted=frozenset(("public", name) for name in trusted))
+        assert Planner(checked, rules).checking_type == expected
+    assert Planner(SCHEMA, RULES).checking_type is None
+
+
 def test_a_new_schema_makes_new_plans_and_keeps_the_counters(planner: Planner) -> None:
     text = b"SELECT label FROM devices WHERE device_id = 5"
     assert planner.simple(text, SEARCH_PATH).statements[0].reach is Reach.KEYED

@@ -15,7 +15,7 @@ from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 
 POLL = 0.01
-_OWN = "('shardproxy monitor', 'shardproxy schema')"
+_OWN = "('shardproxy monitor', 'shardproxy schema', 'shardproxy start', 'shardproxy follower')"
 SERVING = (
     "SELECT pid, state, client_port FROM pg_stat_activity WHERE backend_type = 'client backend'"
     f" AND usename = '{APP_USER}' AND application_name NOT IN {_OWN}"

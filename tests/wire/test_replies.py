@@ -52,6 +52,7 @@ class Seen:
     error: bytes | None = None
     description: bytes | None = None
     tag: bytes | None = None
+    stale: bytes | None = None
     owed: int = 0
 
 
@@ -62,7 +63,7 @@ def play(stream: Any, chunks: Sequence[bytes]) -> Seen:
     def collect() -> None:
         seen.client += b"".join(stream.out)
         stream.out = []
-        seen.failed += [getattr(item, "name", "learn") for item in stream.failed]
+        seen.failed += [item.name for item in stream.failed]
         stream.failed = []
         seen.learned += [(item.parameters, item.row) for item in stream.learned]
         stream.learned = []
@@ -82,7 +83,7 @@ def play(stream: Any, chunks: Sequence[bytes]) -> Seen:
             at = stream.feed(chunk, at)
             collect()
     seen.error, seen.description, seen.tag = stream.error, stream.description, stream.tag
-    seen.owed = len(stream.owed)
+    seen.stale, seen.owed = stream.stale, len(stream.owed)
     return seen
 
 
@@ -224,7 +225,7 @@ def test_everything_that_was_skipped_is_told(replies: ModuleType) -> None:
             r.BIND,
             r.Prepare(b"a"),
             r.Deallocate(b"b"),
-            r.Learn(),
+            r.Learn(b"l"),
             r.EXECUTE,
             r.SYNC,
             r.Prepare(b"c"),
@@ -233,7 +234,7 @@ def test_everything_that_was_skipped_is_told(replies: ModuleType) -> None:
         ERROR + IDLE + msg.PARSE_COMPLETE + IDLE,
     )
     assert seen.client == ERROR + IDLE + IDLE
-    assert seen.failed == [b"a", b"b", "learn"]
+    assert seen.failed == [b"a", b"b", b"l"]
 
 
 def test_a_request_of_ours_leaves_nothing(replies: ModuleType) -> None:
@@ -347,6 +348,67 @@ def test_what_a_statement_is_is_learned(replies: ModuleType) -> None:
         )
         assert seen.learned == [(PARAMETERS[5:], row)]
         assert seen.client == msg.BIND_COMPLETE + IDLE
+
+
+# --- statements of ours that a server has not, or not as they were ------------------------------------------
+
+CHANGED = message(b"E", b"SERROR\0VERROR\0C0A000\0Mwhatever language\0RRevalidateCachedQuery\0\0")
+GONE = message(b"E", b"SERROR\0VERROR\0C26000\0M" + b'"sp_0123456789abcdef01234567" does not exist\0\0')
+GONE_FOR_CLIENTS = message(b"E", b'SERROR\0VERROR\0C26000\0M"" does not exist\0\0')
+
+
+@pytest.mark.parametrize(("error", "stale"), [(CHANGED, CHANGED), (GONE, GONE_FOR_CLIENTS)])
+def test_a_stale_statement_is_the_callers_to_speak_of(
+    replies: ModuleType, error: bytes, stale: bytes
+) -> None:
+    seen = play_all(
+        replies, lambda r: [r.CLOSE, r.BIND, r.DESCRIBE, r.EXECUTE, r.SYNC], msg.CLOSE_COMPLETE + error + IDLE
+    )
+    assert (seen.client, seen.readies, seen.owed) == (msg.CLOSE_COMPLETE, "I", 0)
+    assert (seen.stale, seen.error) == (stale, error[5:])
+
+
+@pytest.mark.parametrize(
+    "owed",
+    [
+        lambda r: [r.EXECUTE, r.SYNC],
+        lambda r: [r.BIND | r.ROWS, r.EXECUTE | r.ROWS, r.SYNC],
+        lambda r: [r.BIND | r.DROP, r.EXECUTE | r.DROP, r.SYNC],
+        lambda r: [r.QUERY],
+        lambda r: [r.BIND, r.EXECUTE],
+    ],
+    ids=[
+        "not at Bind",
+        "rows of several shards",
+        "a statement of ours",
+        "a simple query",
+        "Sync comes later",
+    ],
+)
+def test_a_stale_statement_is_an_error_as_others_elsewhere(
+    replies: ModuleType, owed: Callable[[ModuleType], list[Any]]
+) -> None:
+    kept, changed = (play_all(replies, owed, error) for error in (ERROR, CHANGED))
+    assert changed.client == kept.client.replace(ERROR, CHANGED)
+    assert changed.stale is None
+
+
+@pytest.mark.parametrize(
+    "rest", [msg.BIND_COMPLETE + COLUMNS + ROWS + SELECTED, msg.BIND_COMPLETE + ERROR, ERROR]
+)
+def test_nothing_is_handed_on_of_what_the_client_was_told_otherwise(replies: ModuleType, rest: bytes) -> None:
+    told = msg.shape_of(PARAMETERS[5:], COLUMNS)
+    for shape, client, stale in ((told, rest + IDLE, None), (b"another", b"", b"")):
+        seen = play_all(
+            replies,
+            lambda r, shape=shape: [  # type: ignore[misc]
+                *(r.EXECUTE | r.DROP, r.Prepare(b"s"), r.Learn(b"s", None, shape)),
+                *(r.BIND, r.DESCRIBE, r.EXECUTE, r.SYNC),
+            ],
+            SET + msg.PARSE_COMPLETE + PARAMETERS + COLUMNS + rest + IDLE,
+        )
+        assert (seen.client, seen.stale, seen.readies, seen.owed) == (client, stale, "I", 0)
+        assert seen.learned == [(PARAMETERS[5:], COLUMNS)]
 
 
 # --- statements that ended well -----------------------------------------------------------------------------

@@ -133,3 +133,41 @@ def test_what_a_server_malforms_is_the_servers_fault(parser, body: bytes) -> Non
     with pytest.raises(ProtocolViolation) as raised:
         parser(body)
     assert raised.value.blame is Blame.SERVER
+
+
+def test_the_shape_of_a_statement_is_what_all_servers_agree_on() -> None:
+    def shape(oids: list[int], *columns: msg.Column) -> bytes:
+        row = msg.row_description(columns) if columns else msg.NO_DATA
+        return msg.shape_of(msg.parameter_description(oids)[5:], row)
+
+    column = msg.Column("a", 23, table_oid=20_000, attribute=1)
+    assert shape([25], column) == shape([25], column._replace(table_oid=30_000, attribute=2, format=1))
+    assert shape([], column._replace(type_oid=16_400)) == shape([], column._replace(type_oid=16_500))
+    assert shape([], column._replace(type_oid=16_400)) == shape([], column._replace(type_oid=2249))
+    assert shape([16_400]) == shape([16_500])
+    different = [
+        shape([]),
+        shape([25]),
+        shape([25, 25]),
+        shape([], column),
+        shape([], column._replace(name="b")),
+        shape([], column._replace(type_oid=25)),
+        shape([], column._replace(type_oid=16_400)),
+        shape([], column._replace(type_modifier=14)),
+        shape([], column, column),
+    ]
+    assert len(set(different)) == len(different)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stale"),
+    [
+        (b"C0A000\0Mcached plan\0RRevalidateCachedQuery\0\0", True),
+        (b'C26000\0Mprepared statement "sp_00" does not exist\0\0', True),
+        (b'C26000\0Mprepared statement "mine" does not exist\0\0', False),
+        (b"C0A000\0Mcached plan must not change result type\0RSomethingElse\0\0", False),
+        (b"C42601\0MRevalidateCachedQuery\0\0", False),
+    ],
+)
+def test_an_error_says_that_statements_of_ours_are_stale(fields: bytes, stale: bool) -> None:
+    assert msg.is_stale(b"SERROR\0" + fields) is stale

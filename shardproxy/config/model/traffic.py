@@ -64,6 +64,13 @@ class Timeouts(Section):
         default=30.0,
         description="After SIGTERM, how long open transactions may take to end before they are cut off.",
     )
+    move_wait: Annotated[float, Duration(0.1, DAY)] = Field(
+        default=10.0,
+        description=(
+            "How long a statement waits while its rows are handed over to another shard; then it fails with "
+            "40001."
+        ),
+    )
 
 
 class Limits(Section):

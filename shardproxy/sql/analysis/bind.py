@@ -140,6 +140,8 @@ class Binder:
             values = suitable([values], family)
         elif inserted.variable is not None and self._variables.info(inserted.variable).family is family:
             values = suitable(classes.values(inserted.variable), family)
+            if values and any(value.padded for value in values) and not self._is_never_null(table):
+                values = None
             root = classes.root(inserted.variable)
             nullable = nulled(sources)
             follows = any(
@@ -151,6 +153,9 @@ class Binder:
                 and read.target.rule.group == rule.group
             )
         self.bound.append(Bound(table, rule.group, family, values, inserted=True, follows=follows))
+
+    def _is_never_null(self, table: Table) -> bool:
+        return table.key is not None and self._variables.info(table.key).not_null
 
     def _assigned(self, assigned: AssignedKey, classes: Classes) -> None:
         """A key that is set to what is known to be equal to it stays as it is; values are for routing to

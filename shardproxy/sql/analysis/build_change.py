@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.build_from import FromBuilder
-from shardproxy.sql.analysis.build_select import build_select, expressions, sublink_levels
+from shardproxy.sql.analysis.build_select import add_members, build_select, expressions, sublink_levels
 from shardproxy.sql.analysis.conditions import row_elements
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.derived import table_item
@@ -48,11 +48,14 @@ def build_change(context: Context, statement: Node, scope: Scope) -> Level:
             _change(context, statement, level, statement.using_clause)
         case name:
             raise Refused(f"a statement of type {name} in WITH")
-    level.sublinks.extend(sublink_levels(context, expressions(statement), scope))
+    built = list(sublink_levels(context, expressions(statement), scope))
+    level.sublinks.extend(below for _, below in built)
+    if type_name(statement) in ("UpdateStmt", "DeleteStmt"):
+        add_members(context, level, statement.where_clause, built)
     after = _scope_of_returning(context, statement, level)
     returning = statement.returning_clause.exprs
     level.outputs = target_outputs(returning, after, context.conditions, context.values)
-    level.sublinks.extend(sublink_levels(context, returning, after))
+    level.sublinks.extend(below for _, below in sublink_levels(context, returning, after))
     common.finish()
     return level
 

@@ -12,6 +12,7 @@ from shardproxy.sql.analysis.levels import CommonTable, Join, JoinKind, Level, O
 from shardproxy.sql.analysis.names import Nature
 from shardproxy.sql.analysis.scope import Column, Item, Scope, only_by_table
 from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, strings, walk_level
+from shardproxy.sql.analysis.unnest import unnested
 
 SelectBuilder = Callable[[Context, Node, Scope], Level]
 Built = tuple[Source, list[Item]]
@@ -114,12 +115,16 @@ class FromBuilder:
 
     def _function(self, node: Node, beside: list[Item]) -> Built:
         """A function, ROWS FROM, XMLTABLE, JSON_TABLE: lateral without saying so; its columns are not
-        tracked.
+        tracked, but for those of unnest().
         """
         scope = self._scope.beside([*self._scope.items, *beside])
         sublinks = self._sublinks([node], scope)
         entry = self._context.variables.new_entry()
         name = node.alias.aliasname if node.HasField("alias") else _function_name(node)
+        arrays = unnested(self._context, node, entry)
+        if arrays is not None:
+            columns, facts = arrays
+            return Opaque(entry, facts, sublinks, function=True), [Item(name, columns)]
         item = Item(name, (), complete=False)
         return Opaque(entry, sublinks=sublinks, function=True), [item]
 

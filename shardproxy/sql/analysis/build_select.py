@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from shardproxy.sql.analysis.aggregates import is_aggregate_call, note_owners, outside_aggregates
 from shardproxy.sql.analysis.build_from import FromBuilder
 from shardproxy.sql.analysis.context import Context
-from shardproxy.sql.analysis.equivalence import Variable
+from shardproxy.sql.analysis.equivalence import Classes, Variable
 from shardproxy.sql.analysis.levels import Level, Output, Outputs
+from shardproxy.sql.analysis.membership import member_facts, memberships
 from shardproxy.sql.analysis.outputs import target_outputs, values_outputs
 from shardproxy.sql.analysis.scope import Scope
-from shardproxy.sql.analysis.surviving import solid
-from shardproxy.sql.analysis.tree import Node, enum_name, kind, type_name, walk_level
+from shardproxy.sql.analysis.surviving import solid, surviving_facts
+from shardproxy.sql.analysis.tree import Node, enum_name, kind, strings, type_name, walk_level
 from shardproxy.sql.analysis.values import read_integer
 from shardproxy.sql.analysis.with_clause import ChangeBuilder, WithClause
 
@@ -50,12 +51,20 @@ def build_select(
     return level
 
 
-def sublink_levels(context: Context, parts: Iterable[Node], scope: Scope) -> Iterator[Level]:
-    """The levels of the subqueries in some expressions of a statement, which see the names of ``scope``."""
+def sublink_levels(context: Context, parts: Iterable[Node], scope: Scope) -> Iterator[tuple[Node, Level]]:
+    """The subqueries in some expressions, and their levels, which see the names of ``scope``."""
     for part in parts:
         for node in walk_level(part):
             if type_name(node) == "SubLink":
-                yield build_select(context, node.subselect.select_stmt, Scope(parent=scope))
+                yield node, build_select(context, node.subselect.select_stmt, Scope(parent=scope))
+
+
+def add_members(context: Context, level: Level, where: Node, built: Iterable[tuple[Node, Level]]) -> None:
+    """Add to a level what the subqueries in its WHERE ensure."""
+    wanted = {link.location for link in memberships(where)}
+    for link, below in built:
+        if link.location in wanted:
+            level.facts = (*level.facts, *member_facts(context, link, below, level.scope))
 
 
 def expressions(statement: Node) -> Iterator[Node]:
@@ -71,7 +80,8 @@ def _plain(context: Context, select: Node, level: Level) -> None:
     level.sources = [builder.add(node) for node in select.from_clause]
     if kind(select.where_clause):
         level.facts = context.conditions.facts(select.where_clause, scope, solid(level.sources))
-    level.outputs = target_outputs(select.target_list, scope, context.conditions, context.values)
+    known = Classes(surviving_facts(level.sources, (), context.variables))
+    level.outputs = target_outputs(select.target_list, scope, context.conditions, context.values, known)
     _note_aggregates(context, select, scope)
     level.barrier = _calls_window(select) or any(kind(node) for node in select.distinct_clause)
     if select.group_clause:
@@ -81,12 +91,17 @@ def _plain(context: Context, select: Node, level: Level) -> None:
 
 
 def grouped(context: Context, node: Node, level: Level) -> Variable | None:
-    """The variable that an item of GROUP BY is: by name, or by its number in the select list."""
-    position = read_integer(node)
+    """The variable that an item of GROUP BY is: by name, which a column of FROM has before one of the select
+    list, or by its number there.
+    """
+    position, columns = read_integer(node), level.outputs.columns
     if position is None:
+        names = strings(node.column_ref.fields) if kind(node) == "column_ref" else ()
+        named = [output for output in columns if names == (output.name,)]
+        if named and level.outputs.complete and not level.scope.may_have(names[0]):
+            return named[0].variable if len(named) == 1 else None
         return context.conditions.column(node, level.scope)
     context.values.foldable = False
-    columns = level.outputs.columns
     return columns[position - 1].variable if 0 < position <= len(columns) else None
 
 
@@ -108,9 +123,11 @@ def _add_sublinks(context: Context, select: Node, level: Level) -> None:
     evaluated even if no row passes WHERE.
     """
     for part in expressions(select):
-        beside = () if part == select.where_clause else outside_aggregates(part, context.names)
+        in_where = part == select.where_clause
+        beside = () if in_where else outside_aggregates(part, context.names)
         alone = {node.location for node in beside if type_name(node) == "SubLink"}
-        for node in walk_level(part):
-            if type_name(node) == "SubLink":
-                below = build_select(context, node.subselect.select_stmt, Scope(parent=level.scope))
-                (level.alone if node.location in alone else level.sublinks).append(below)
+        built = list(sublink_levels(context, (part,), level.scope))
+        for node, below in built:
+            (level.alone if node.location in alone else level.sublinks).append(below)
+        if in_where:
+            add_members(context, level, part, built)

@@ -92,10 +92,16 @@ AGGREGATES: Final = frozenset(
 LIKE_VOLATILE: Final = frozenset({"pg_current_xact_id", "txid_current"})
 """Declared stable, and yet they give the transaction an identifier, which a replica cannot."""
 
+ADVISORY_LOCKS: Final = ("pg_advisory_", "pg_try_advisory_")
+"""How the functions begin that take or give back a lock that means something between sessions alone."""
+
 SESSION_LOCKS: Final = frozenset(
     {"pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"}
 )
 """They leave a lock that outlives the transaction."""
+
+UNLOCKS_ALL: Final = "pg_advisory_unlock_all"
+"""It takes our own locks of the connection too."""
 
 SEQUENCE_STATE: Final = frozenset({"currval", "lastval"})
 """They answer from what the session's own server connection did before."""

@@ -61,7 +61,7 @@ class SideEffects(Protocol):
 @dataclass(slots=True)
 class Context:
     """The state of one statement's analysis. ``seen`` are the tables of the current text that were accounted
-    for. ``unknown`` is the first table that no shard has. ``steps`` are the events on the tables that it
+    for. ``unknown`` are the tables that no shard has. ``steps`` are the events on the tables that it
     writes; ``effects`` says what these set off, None: who analyses looks at that himself.
     """
 
@@ -78,7 +78,7 @@ class Context:
     written: dict[RelationName, Target] = field(default_factory=dict)
     expanding: list[RelationName] = field(default_factory=list)
     levels: int = 0
-    unknown: Node | None = None
+    unknown: list[Node] = field(default_factory=list)
 
     def count_level(self) -> None:
         """One more query level. Raises Refused when there are absurdly many."""
@@ -95,8 +95,8 @@ class Context:
         self.seen.add(range_var.location)
         target = self.names.relation(range_var)
         self.targets[target.name] = target
-        if target.nature is Nature.UNKNOWN and self.unknown is None:
-            self.unknown = range_var
+        if target.nature is Nature.UNKNOWN:
+            self.unknown.append(range_var)
         if target.nature is Nature.SYSTEM:
             self.use.add_catalog(target.name[1])
         relation = target.relation

@@ -42,14 +42,11 @@ def _copy_query(context: Context, node: Node) -> Statement:
 
 def _copy_table(target: Target, *, is_from: bool) -> Statement:
     name = target.name[1]
-    statement = Statement(
-        Kind.COPY_IN if is_from else Kind.COPY_OUT, "COPY", Reach.ANYWHERE, relations=(target.name,)
-    )
+    ruled = (target.ruled,)
+    statement = Statement(Kind.COPY_IN if is_from else Kind.COPY_OUT, "COPY", Reach.ANYWHERE, relations=ruled)
     match target.nature:
         case Nature.SHARDED:
-            return replace(
-                statement, reach=Reach.UNBOUND, unbound=(target.name,), refusal=_several(name, is_from)
-            )
+            return replace(statement, reach=Reach.UNBOUND, unbound=ruled, refusal=_several(name, is_from))
         case Nature.LOCAL if isinstance(target.rule, Local):
             return replace(statement, reach=Reach.LOCAL, local_shard=target.rule.shard)
         case Nature.VIEW:

@@ -20,8 +20,8 @@ class FunctionUse:
     ``reads``: a user's function that may read tables, and where it is called from if the statement does not
     name it; ``why``: what is not proven of it. ``local``: a function whose answer differs from server to
     server. ``binds``: the answer is this transaction's alone, see :mod:`movable`. ``sequence``: a sequence is
-    changed. ``pins``: the session must keep its server connection. ``reveals``: a catalog that shows values
-    of rows, or of what other sessions run.
+    changed. ``pins``: the session must keep its server connection. ``creates``: a temporary table.
+    ``reveals``: a catalog that shows values of rows, or of what other sessions run.
     """
 
     volatile: bool = False
@@ -31,7 +31,10 @@ class FunctionUse:
     local: str | None = None
     sequence: str | None = None
     pins: str | None = None
+    creates: str | None = None
     notifies: bool = False
+    unlocks: bool = False
+    locks: bool = False
     reveals: str | None = None
     values_read: bool = False  # a decision looked at the value of an argument
     aggregates: set[str] = field(default_factory=set)
@@ -122,8 +125,12 @@ class FunctionUse:
             self.sequence = self.sequence or name
         if name in catalog.REVEALING_FUNCTIONS:
             self.reveals = self.reveals or f"{name}()"
+        if name.startswith(catalog.ADVISORY_LOCKS):
+            self.locks = True
         if name in catalog.SESSION_LOCKS:
             self.pins = "session advisory lock"
+        if name == catalog.UNLOCKS_ALL:
+            self.unlocks = True
         if name in catalog.SESSION_STATE:
             self.pins = self.pins or f"state of the function {name}"
         if name == "pg_notify":

@@ -36,7 +36,7 @@ def is_movable(context: "Context", query: Node, statement: Statement) -> bool:
         and statement.pins is None
         and not (use.binds or use.sequence or use.notifies or context.written)
         and len(statement.set_config) == len(use.set_configs)
-        and context.unknown is None
+        and not context.unknown
         and not any(map(_shows_state, context.targets.values()))
     )
 

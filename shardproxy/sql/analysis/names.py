@@ -31,12 +31,20 @@ class Nature(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The relation that a name means. ``rule`` is that of the table or of the nearest parent that has one."""
+    """The relation that a name means. ``rule`` is that of the table or of the nearest parent that has one,
+    which ``ruled`` names.
+    """
 
     nature: Nature
     name: RelationName
     relation: Relation | None = None
     rule: TableRule | None = None
+    parent: RelationName | None = None
+
+    @property
+    def ruled(self) -> RelationName:
+        """The name under which the configuration has the rule."""
+        return self.parent or self.name
 
 
 class Names:
@@ -78,9 +86,10 @@ class Names:
             return Target(Nature.VIEW, name, relation)
         if relation.kind == "S":
             return Target(Nature.SEQUENCE, name, relation)
-        rule = next((self.rules.rules[each] for each in self._line(name) if each in self.rules.rules), None)
+        ruled = next((each for each in self._line(name) if each in self.rules.rules), None)
+        rule = self.rules.rules[ruled] if ruled is not None else None
         nature = Nature.MIXED if self._is_mixed(name, rule) else _nature(rule)
-        return Target(nature, name, relation, rule)
+        return Target(nature, name, relation, rule, ruled)
 
     def _line(self, name: RelationName) -> Iterator[RelationName]:
         """A table and its ancestors, the nearest first: a partition is spread as its parent is."""
@@ -93,11 +102,16 @@ class Names:
             level = [parent for child in known for parent in child.parents if parent not in seen]
 
     def _is_mixed(self, name: RelationName, rule: TableRule | None) -> bool:
-        """Whether the configuration says something else of a table that inherits from this one."""
-        for other, other_rule in self.rules.rules.items():
+        """Whether a table that inherits from this one is spread otherwise."""
+        if rule is None:
+            return False
+        for other in (*self.rules.rules, *self.schema.heirs):
             relation = self.schema.relations.get(other)
-            if relation is not None and relation.parents and other_rule != rule and name in self._line(other):
-                return rule is not None
+            if relation is None or not relation.parents:
+                continue
+            line = list(self._line(other))
+            if name in line and self.rules.rules[next(filter(self.rules.rules.__contains__, line))] != rule:
+                return True
         return False
 
 

@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from shardproxy.sql.analysis.conditions import Conditions
+from shardproxy.sql.analysis.equivalence import Classes
 from shardproxy.sql.analysis.levels import Output, Outputs
 from shardproxy.sql.analysis.scope import Item, Scope
 from shardproxy.sql.analysis.tree import Node, inner, kind, strings
-from shardproxy.sql.analysis.values import ValueReader
+from shardproxy.sql.analysis.values import Value, ValueReader
 
 
 def target_outputs(
-    targets: Iterable[Node], scope: Scope, conditions: Conditions, values: ValueReader
+    targets: Iterable[Node],
+    scope: Scope,
+    conditions: Conditions,
+    values: ValueReader,
+    known: Classes | None = None,
 ) -> Outputs:
-    """The result columns of a select list or RETURNING."""
+    """The result columns of a select list or RETURNING. ``known``: what FROM ensures."""
     columns: list[Output] = []
     for target in targets:
         node = target.res_target.val
@@ -25,8 +30,28 @@ def target_outputs(
             continue
         name = target.res_target.name or figure_name(node)
         value = values.read(node)
-        columns.append(Output(name, conditions.column(node, scope), None if value is None else (value,)))
+        variable = conditions.column(node, scope)
+        choices: tuple[Value, ...] | None = None if value is None else (value,)
+        if variable is None and choices is None and known is not None:
+            choices = _cast_values(node, scope, values, known)
+        columns.append(Output(name, variable, choices))
     return Outputs(tuple(columns))
+
+
+def _cast_values(node: Node, scope: Scope, reader: ValueReader, known: Classes) -> tuple[Value, ...] | None:
+    """The values that a column has one of, cast to another type; the cast of any other column may fail for
+    rows that are elsewhere.
+    """
+    if kind(node) != "type_cast":
+        return None
+    inside = node.type_cast.arg
+    if kind(inside) == "column_ref":
+        variable = scope.resolve(strings(inside.column_ref.fields))
+        found = known.values(variable) if variable is not None else []
+        values = found[0] if found else None
+    else:
+        values = _cast_values(inside, scope, reader, known)
+    return None if values is None else reader.cast_all(values, node.type_cast.type_name)
 
 
 def values_outputs(lists: Sequence[Node], values: ValueReader) -> Outputs:

@@ -11,9 +11,9 @@ from typing import Final
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.tree import Node, children, inner, kind, strings, type_name
+from shardproxy.sql.schema import FIRST_USER_OID
 from shardproxy.sql.statement import KeySet, Parameter
 from shardproxy.topology.keys import KeyFamily, family_of
-from shardproxy.topology.type_oids import FIRST_USER_OID
 
 _LISTS: Final = frozenset({"List", "A_ArrayExpr", "RowExpr", "MultiAssignRef"})
 _COMPARISONS: Final = frozenset({"=", "<>", "<", ">", "<=", ">="})
@@ -77,6 +77,8 @@ def _decides_for(user: Node, family: KeyFamily, context: Context, columns: _Colu
     match type_name(user):
         case "TypeCast":
             dimensions = len(user.type_name.array_bounds)
+            if context.values.cast_length(user.type_name, dimensions) is not None:
+                return family is KeyFamily.TEXT
             return context.values.cast_family(user.type_name, dimensions) is family
         case "A_Expr":
             operator = strings(user.name)[-1]

@@ -9,7 +9,7 @@ from shardproxy.sql.analysis.build_select import build_select
 from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.levels import Level
 from shardproxy.sql.analysis.scope import Scope
-from shardproxy.sql.analysis.temporary import temporary_table
+from shardproxy.sql.analysis.temporary import check_copied, temporary_table
 from shardproxy.sql.analysis.tree import Node, inner, type_name
 from shardproxy.sql.analysis.verdict import judge
 from shardproxy.sql.classify import command_tag
@@ -27,6 +27,8 @@ def query(context: Context, node: Node, kind: Kind = Kind.QUERY, *, alone: bool 
     if into is not None:
         temporary_table(context, into.rel)
     statement = judge(context, build(context, node), kind, command_tag(node))
+    if into is not None:
+        check_copied(context, statement.tag)
     return _with_settings(context, node, statement, alone=alone)
 
 

@@ -123,6 +123,10 @@ class Scope:
             scope = scope.parent
         return None
 
+    def may_have(self, name: str) -> bool:
+        """Whether a column of this level alone has that name, or may have it."""
+        return self._column(name)[0]
+
     def _column(self, name: str) -> tuple[bool, Variable | None]:
         """(whether the search ends here, what was found) for an unqualified name."""
         items = [item for item in self.items if item.by_column]

@@ -88,9 +88,14 @@ def _plan(
     else:
         statement = utility(context, node, sql)
     context.check_accounted()
-    if context.unknown is not None:
-        error = does_not_exist(context.unknown, text)
-        statement = replace(statement, unless_pinned=error, private=True, foldable=False)
+    if context.unknown:
+        statement = replace(
+            statement,
+            unless_temporary=does_not_exist(context.unknown[0], text),
+            temporary=frozenset(range_var.relname for range_var in context.unknown),
+            private=True,
+            foldable=False,
+        )
     return statement
 
 

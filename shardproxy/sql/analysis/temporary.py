@@ -2,7 +2,9 @@
 
 from shardproxy.errors import Refused
 from shardproxy.sql.analysis.context import Context
+from shardproxy.sql.analysis.functions import distrusted
 from shardproxy.sql.analysis.tree import Node
+from shardproxy.sql.analysis.verdict import READING_HINT
 
 PIN = "temporary table"
 
@@ -20,4 +22,25 @@ def temporary_table(context: Context, range_var: Node) -> None:
             hint="Give it another name.",
         )
     context.use.pins = PIN
+    context.use.creates = range_var.relname
     context.use.volatile = True
+
+
+def check_reads(context: Context, tag: str) -> None:
+    """Raise Refused for functions that may read tables, where no key says on which shard."""
+    use = context.use
+    if use.reads is not None:
+        raise Refused(
+            f"{tag} with the function {use.reads}, which may read sharded tables",
+            detail=use.why,
+            hint=READING_HINT,
+        )
+
+
+def check_copied(context: Context, tag: str) -> None:
+    """As :func:`check_reads`, for a temporary table: its columns may call what those it is made of call."""
+    for target in context.targets.values():
+        for call in target.relation.calls if target.relation is not None else ():
+            if "INSERT" in call.events and distrusted((call.function,), context.names):
+                context.use.read(f'{call.function[1]} behind {call.what} of "{target.name[1]}"')
+    check_reads(context, tag)

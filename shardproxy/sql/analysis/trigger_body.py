@@ -15,11 +15,12 @@ from shardproxy.errors import Refused, StatementError
 from shardproxy.sql import grammar
 from shardproxy.sql.analysis.context import Context, Step, make_conditions
 from shardproxy.sql.analysis.derived import column_family, column_length
-from shardproxy.sql.analysis.functions import FunctionUse
+from shardproxy.sql.analysis.functions import FunctionUse, distrusted
 from shardproxy.sql.analysis.names import Names
 from shardproxy.sql.analysis.queries import QUERIES, query
 from shardproxy.sql.analysis.scope import Variables
 from shardproxy.sql.analysis.survey import survey
+from shardproxy.sql.analysis.temporary import check_copied
 from shardproxy.sql.analysis.tree import Node, children, inner, kind, strings, type_name, walk
 from shardproxy.sql.analysis.values import ValueReader
 from shardproxy.sql.grammar import REPEATED
@@ -53,6 +54,7 @@ class TriggerRow:
 
     def prove(self, body: Body) -> frozenset[Step]:
         """What the function writes, if all it touches is of the row's tenant. Raises Unproven."""
+        self._check_types(body)
         writes: set[Step] = set()
         for piece in body.pieces:
             try:
@@ -61,6 +63,13 @@ class TriggerRow:
                 why = error.construct if isinstance(error, Refused) else error.message
                 raise Unproven(f"{_in(piece)}: {why}") from None
         return frozenset(writes)
+
+    def _check_types(self, body: Body) -> None:
+        """Refuse variables of types whose values are checked by reading; one may be ``column%TYPE``."""
+        for checked, called in self.names.schema.reading_types.items():
+            used = body.words & {checked, "type", "rowtype"}
+            if used and distrusted(called, self.names):
+                raise Unproven(f"it may have a variable of the type {checked}")
 
     def _check_key(self, body: Body) -> None:
         """Refuse what NEW and OLD say of the tenant where it may not be so."""
@@ -94,9 +103,10 @@ class TriggerRow:
         context = self._context(text, node, use)
         statement = query(context, node)
         context.check_accounted()
-        if context.unknown is not None or statement.catalog:
+        if context.unknown or statement.catalog:
             raise Unproven(f"{_in(text)}: a table that is no tenant's")
         _check_use(text, use)
+        check_copied(context, "a variable")
         self._check_reach(text, statement, keys)
         return context.steps
 
@@ -176,6 +186,8 @@ def _in(piece: str) -> str:
 def _check_use(text: str, use: FunctionUse) -> None:
     if use.reads is not None:
         raise Unproven(f"{_in(text)}: the function {use.reads} may read tables")
+    if use.reveals is not None:
+        raise Unproven(f"{_in(text)}: {use.reveals} shows what other sessions do")
     if use.notifies:
         raise Unproven(f"{_in(text)}: its notification is heard on its own shard only")
 
@@ -240,13 +252,21 @@ def _bind_keys(node: Node, key: str) -> frozenset[int]:
     numbers = count(1)
     bound = set()
     for wrapper in list(_wrappers(node)):
-        if kind(wrapper) == "column_ref" and strings(wrapper.column_ref.fields) in tuple(
-            (r, key) for r in _ROWS
-        ):
+        if _is_key(wrapper, key):
             number = next(numbers)
             wrapper.param_ref.number = number
             bound.add(number)
     return frozenset(bound)
+
+
+def _is_key(wrapper: Node, key: str) -> bool:
+    """Whether an expression is the row's key: of an INSERT or DELETE, one of NEW and OLD has none."""
+    match kind(wrapper):
+        case "column_ref":
+            return strings(wrapper.column_ref.fields) in tuple((row, key) for row in _ROWS)
+        case "coalesce_expr":
+            return all(_is_key(argument, key) for argument in wrapper.coalesce_expr.args)
+    return False
 
 
 def _wrappers(message: Node) -> Iterator[Node]:

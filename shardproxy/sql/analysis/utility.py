@@ -10,7 +10,7 @@ from shardproxy.sql.analysis.context import Context
 from shardproxy.sql.analysis.copy import copy_statement
 from shardproxy.sql.analysis.names import Nature
 from shardproxy.sql.analysis.queries import is_query, query
-from shardproxy.sql.analysis.temporary import temporary_table
+from shardproxy.sql.analysis.temporary import check_copied, check_reads, temporary_table
 from shardproxy.sql.analysis.tree import Node, enum_name, inner, kind, strings, type_name
 from shardproxy.sql.classify import command_tag
 from shardproxy.sql.statement import Kind, Reach, Statement
@@ -33,7 +33,6 @@ class Utility:
         *,
         name: str | None = None,
         pins: str | None = None,
-        unless_pinned: Refused | None = None,
     ) -> Statement:
         """A statement that touches no table of a shard."""
         return Statement(
@@ -42,7 +41,6 @@ class Utility:
             Reach.ANYWHERE,
             name=name,
             pins=pins,
-            unless_pinned=unless_pinned,
             foldable=False,
         )
 
@@ -101,6 +99,7 @@ def _prepare(self: Utility) -> Statement:
 
 
 def _execute(self: Utility) -> Statement:
+    check_reads(self.context, command_tag(self.node))
     return replace(self.anywhere(name=self.node.name), private=True)
 
 
@@ -134,7 +133,10 @@ def _create_table_as(self: Utility) -> Statement:
     if enum_name(self.node, "objtype") != "OBJECT_TABLE":
         return _definition(self)
     temporary_table(self.context, self.node.into.rel)
-    return replace(self.inner(self.node.query), tag=command_tag(self.node), fan_out=False)
+    use = self.context.use
+    body = self.inner(self.node.query)
+    check_copied(self.context, command_tag(self.node))
+    return replace(body, tag=command_tag(self.node), pins=use.pins, creates=use.creates, fan_out=False)
 
 
 def _create_table(self: Utility) -> Statement:
@@ -142,18 +144,17 @@ def _create_table(self: Utility) -> Statement:
     temporary_table(self.context, node.relation)
     if node.inh_relations or node.HasField("partbound"):
         raise Refused("a temporary table that inherits from another")
-    self.context.mark(
-        element.table_like_clause.relation
-        for element in node.table_elts
-        if kind(element) == "table_like_clause"
-    )
+    for element in node.table_elts:
+        if kind(element) == "table_like_clause":
+            self.context.resolve(element.table_like_clause.relation)
+    check_copied(self.context, command_tag(self.node))
     self.context.mark(
         constraint.pktable
         for element in node.table_elts
         for constraint in _constraints(element)
         if constraint.HasField("pktable")
     )
-    return self.anywhere(pins=self.context.use.pins)
+    return replace(self.anywhere(pins=self.context.use.pins), creates=self.context.use.creates)
 
 
 def _constraints(element: Node) -> list[Node]:
@@ -193,20 +194,25 @@ def _set_constraints(self: Utility) -> Statement:
 
 def _definition(self: Utility) -> Statement:
     """DDL and maintenance: on every shard or on none, except for a session's temporary tables."""
-    tag = command_tag(self.node)
+    tag, context = command_tag(self.node), self.context
     refusal = Refused(f"{tag}, which must run on every shard", hint="Run it on each shard.")
-    if _only_unknown(self.context, self.node):
-        self.context.seen |= self.context.found.tables
-        return self.anywhere(unless_pinned=refusal)
-    raise refusal
+    unknown = _only_unknown(context, self.node)
+    if not unknown:
+        raise refusal
+    check_reads(context, tag)
+    context.seen |= context.found.tables
+    return replace(self.anywhere(), unless_temporary=refusal, temporary=unknown)
 
 
-def _only_unknown(context: Context, node: Node) -> bool:
-    """Whether a statement concerns only relations that are no shard's: temporary ones, or none that exist."""
+def _only_unknown(context: Context, node: Node) -> frozenset[str]:
+    """The names of the relations that a statement concerns if they are no shard's: temporary ones, or none
+    that exist. Empty for any other statement.
+    """
     match type_name(node):
         case "DropStmt" if enum_name(node, "remove_type") == "OBJECT_TABLE":
             names = [strings(item.list.items) for item in node.objects]
-            return all(_is_unknown(context, name) for name in names)
+            unknown = all(_is_unknown(context, name) for name in names)
+            return frozenset(name[-1] for name in names) if unknown else frozenset()
         case "TruncateStmt" | "LockStmt":
             targets = [item.range_var for item in node.relations]
         case "VacuumStmt":
@@ -214,14 +220,11 @@ def _only_unknown(context: Context, node: Node) -> bool:
         case "AlterTableStmt" | "IndexStmt":
             targets = [node.relation]
         case _:
-            return False
+            return frozenset()
     # Every table of the statement must be one of these: a foreign key or a partition names another.
     complete = {target.location for target in targets} == context.found.tables
-    return (
-        bool(targets)
-        and complete
-        and all(context.names.relation(target).nature is Nature.UNKNOWN for target in targets)
-    )
+    unknown = all(context.names.relation(target).nature is Nature.UNKNOWN for target in targets)
+    return frozenset(target.relname for target in targets) if complete and unknown else frozenset()
 
 
 def _is_unknown(context: Context, name: tuple[str, ...]) -> bool:

@@ -2,7 +2,7 @@
 casts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
@@ -38,7 +38,11 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A constant or parameter. ``cast`` is the family it was cast to; ``place`` that of a folded literal."""
+    """A constant or parameter. ``cast`` is the family it was cast to; ``place`` that of a folded literal.
+
+    ``length``: it was cast to varchar(length), which cuts off what is longer. ``padded``: some rows may have
+    NULL in its place.
+    """
 
     form: Form
     text: str = ""
@@ -46,6 +50,8 @@ class Value:
     cast: KeyFamily | None = None
     place: int | None = None
     negative: bool = False
+    length: int | None = None
+    padded: bool = False
 
     @property
     def is_array(self) -> bool:
@@ -112,7 +118,7 @@ class ValueReader:
                 return Value(Form.PARAMETER, number=node.param_ref.number) if node.param_ref.number else None
             case "type_cast":
                 value = self.read(node.type_cast.arg)
-                return value and cast(value, self.cast_family(node.type_cast.type_name))
+                return value and self._cast(value, node.type_cast.type_name)
         return None
 
     def read_array(self, node: Node) -> tuple[Value, ...] | None:
@@ -127,11 +133,9 @@ class ValueReader:
                 return (Value(Form.ARRAY_STRING, text=node.a_const.sval.sval),)
             case "type_cast":
                 values = self.read_array(node.type_cast.arg)
-                family = self.cast_family(node.type_cast.type_name, dimensions=1)
-                if values is None or family is None:
-                    return None
-                converted = [cast(value, family) for value in values]
-                return tuple(value for value in converted if value) if all(converted) else None
+                return (
+                    None if values is None else self.cast_all(values, node.type_cast.type_name, dimensions=1)
+                )
         return None
 
     def read_all(self, nodes: Node) -> tuple[Value, ...] | None:
@@ -139,6 +143,33 @@ class ValueReader:
         values = [self.read(node) for node in nodes]
         known = tuple(value for value in values if value is not None)
         return known if len(known) == len(values) else None
+
+    def cast_all(
+        self, values: Sequence[Value], type_name: Node, dimensions: int = 0
+    ) -> tuple[Value, ...] | None:
+        """All ``values`` cast to a type, None where that may change what one of them is equal to."""
+        converted = [self._cast(value, type_name, dimensions) for value in values]
+        return tuple(value for value in converted if value) if all(converted) else None
+
+    def _cast(self, value: Value, type_name: Node, dimensions: int = 0) -> Value | None:
+        """``value`` cast to a type, as :func:`cast`; to varchar(n) too, which cuts what is longer."""
+        length = self.cast_length(type_name, dimensions)
+        if length is None:
+            return cast(value, self.cast_family(type_name, dimensions))
+        self.foldable = False
+        converted = cast(value, KeyFamily.TEXT)
+        if converted is None:
+            return None
+        if converted.form is Form.STRING and converted.place is None:
+            return replace(converted, text=converted.text[:length])
+        return replace(converted, length=min(length, converted.length or length))
+
+    def cast_length(self, type_name: Node, dimensions: int = 0) -> int | None:
+        """The n of a cast to varchar(n), None for any other type."""
+        is_varchar = strings(type_name.names) == ("pg_catalog", "varchar")
+        if not is_varchar or len(type_name.array_bounds) != dimensions or len(type_name.typmods) != 1:
+            return None
+        return read_integer(type_name.typmods[0])
 
     def cast_family(self, type_name: Node, dimensions: int = 0) -> KeyFamily | None:
         """The key family of the type cast to, None for any other type and for one with a length."""

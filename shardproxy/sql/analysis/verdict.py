@@ -30,7 +30,9 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
     check_targets(context.targets.values())
     binder = Binder(context.variables, dict(context.names.rules.groups))
     binder.bind(level)
-    relations = tuple(name for name, target in context.targets.items() if target.nature in _OWN)
+    relations = tuple(
+        dict.fromkeys(target.ruled for target in context.targets.values() if target.nature in _OWN)
+    )
     catalog = any(target.nature is Nature.SYSTEM for target in context.targets.values())
     use = context.use
     statement = Statement(
@@ -40,8 +42,11 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
         relations=relations,
         catalog=catalog or use.notifies,
         notifies=use.notifies,
+        locks=use.locks,
         reveals=use.reveals,
         pins=use.pins,
+        unlocks=use.unlocks,
+        creates=use.creates,
         read_only=_read_only(context),
         foldable=context.values.foldable and not use.values_read,
         reads=_reading_function(use) if use.reads is not None else None,
@@ -49,15 +54,16 @@ def judge(context: Context, level: Level, kind: Kind, tag: str) -> Statement:
     shard = _local_shard(context, sharded=bool(binder.bound))
     if binder.bound:
         return _sharded(context, level, binder.bound, statement)
-    if use.sequence is not None:
-        raise Refused(
-            f"{use.sequence}() without a sharding key: each shard has a sequence of its own",
-            hint="Name the sharding key in the statement, or SET shardproxy.tenant.",
-        )
     if statement.reads is not None:
         return replace(statement, reach=Reach.UNBOUND, refusal=statement.reads)
     if shard is not None:
         return replace(statement, reach=Reach.LOCAL, local_shard=shard)
+    if use.sequence is not None:
+        refusal = Refused(
+            f"{use.sequence}() without a sharding key: each shard has a sequence of its own",
+            hint="Name the sharding key in the statement, or SET shardproxy.tenant.",
+        )
+        return replace(statement, reach=Reach.UNBOUND, sequence=True, refusal=refusal)
     if context.found.locking and relations:
         raise Refused("locking rows of a reference table", hint="Each shard has its own copy of the rows.")
     return statement
@@ -145,19 +151,20 @@ def _unbound(bound: list[Bound]) -> tuple[RelationName, ...]:
 
 
 def _rule_name(bound: Bound) -> RelationName:
-    return bound.table.target.name
+    return bound.table.target.ruled
 
 
 def _key_set(bound: Bound) -> KeySet:
     sources = dict.fromkeys(source for value in bound.values or () for source in value.sources(bound.family))
-    length = bound.table.length if bound.inserted or bound.kept else None
+    lengths = [value.length for value in bound.values or () if value.length is not None]
+    if bound.table.length is not None and (bound.inserted or bound.kept):
+        lengths.append(bound.table.length)
+    length = min(lengths, default=None)
     if length is not None and all(
         value.form is Form.STRING and value.place is None for value in bound.values or ()
     ):
         if any(len(value.text) > length for value in bound.values or ()):
-            raise Refused(
-                f"a sharding key longer than its column, of type varchar({length})", sqlstate="22001"
-            )
+            raise Refused(f"a sharding key that is too long for the type varchar({length})", sqlstate="22001")
         length = None
     return KeySet(bound.group, bound.family, tuple(sources), length, bound.kept)
 

@@ -18,13 +18,14 @@ class Body:
     """What a function does. ``pieces`` are all its SQL: statements without the INTO of PL/pgSQL, and each
     expression as the SELECT that PL/pgSQL makes of it. ``assigned`` are the targets of assignments, of INTO
     and of loops, ``declared`` the names of its variables, ``returned`` the expressions of RETURN with a space
-    between their tokens.
+    between their tokens, ``words`` all names and keywords.
     """
 
     pieces: tuple[str, ...]
     assigned: frozenset[Path]
     declared: frozenset[str]
     returned: frozenset[str]
+    words: frozenset[str]
 
     def spares(self, column: str) -> bool:
         """Whether ``column`` of a trigger's NEW and OLD is always that of the row it was called for."""
@@ -64,4 +65,5 @@ def _read(source: str) -> Body | str:
         frozenset(reader.assigned),
         frozenset(reader.declared),
         frozenset(reader.returned),
+        frozenset(token.word for token in reader.tokens if token.word),
     )

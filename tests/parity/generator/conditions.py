@@ -60,6 +60,7 @@ class Conditions:
     def _tenant(self) -> str:
         return self.pick(
             *("%(w)s", "%(u)s", "%(u)s", "%(v)s", "'globex'", "'nobody'", "NULL", "'acme'::text", "E'acme'"),
+            *("%(nil)s", "%(t)s::varchar(40)"),
             *("'acme'::varchar", "lower('ACME')", "'acme '", "'ACME'", "CAST('globex' AS text)", "$$acme$$"),
             *(
                 "('acme')",
@@ -164,6 +165,7 @@ class Conditions:
             f"({name} = {value} AND {rest}) OR ({name} = {other} AND {rest})",
             f"({name} = {value}) IS TRUE",
             f"{name} IS NOT DISTINCT FROM {value}",
+            f"{name} IS NOT DISTINCT FROM {other}",
             f"({name}, 1) = ({value}, 1)",
             f"({name}, 1) IN (({value}, 1), ({other}, 2))",
             f"ROW({name}) = ROW({value})",

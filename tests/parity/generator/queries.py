@@ -378,8 +378,10 @@ class Queries:
             case 1:
                 return f"generate_series(1, 3) {alias} (n)", [Column(f"{alias}.n", "int")], []
             case 2:
-                elements = f"ARRAY[{self.conditions.values('tenant')}]::text[]"
-                return f"unnest({elements}) {alias} (v)", [Column(f"{alias}.v", "text")], []
+                elements = self.random.choice(
+                    (f"ARRAY[{self.conditions.values('tenant')}]::text[]", "%(ts)s::varchar[]")
+                )
+                return f"unnest({elements}) {alias} (v)", [Column(f"{alias}.v", "tenant")], []
         return (
             f"(SELECT {self.cast(value('tenant'), 'tenant')} AS v) {alias}",
             [Column(f"{alias}.v", "tenant")],

@@ -149,6 +149,16 @@ add(
     q(ALL),
 )
 add(
+    "a block moves to the tenant that it names",
+    q("BEGIN"),
+    q("SELECT 1"),
+    q("SET LOCAL shardproxy.tenant = 'hooli'"),
+    q(ALL),
+    ext("SELECT code FROM coupons WHERE tenant_id = 'hooli' AND percent > $1", b"5") + SYNC,
+    q("COMMIT"),
+    q("SELECT 1"),
+)
+add(
     "a block moves at a statement that was prepared in it",
     q("BEGIN"),
     parse(b"ping", b"SELECT $1::int") + describe(b"S", b"ping") + SYNC,

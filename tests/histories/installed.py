@@ -1,0 +1,72 @@
+"""The workloads' shards as an installation: with fences and a catalog, so that tenants can move."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from shardproxy.backend.server import Address, Login
+from shardproxy.backend.shards import ServerSpec, ShardSpec
+from shardproxy.catalog import install
+from shardproxy.demo.cluster import APP_USER, DATABASE
+from shardproxy.demo.postgres import Run, Server
+from shardproxy.rebalance.installation import Installation
+from shardproxy.secret import Secret
+from tests.histories import shards as clusters
+from tests.histories.shards import OPERATOR, OPERATOR_PASSWORD, Shards
+from tests.support import aio
+from tests.support.proxy import Proxy
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Shards with fences and a catalog on the first, and the sidecars in front of them."""
+
+    shards: Shards
+    sidecars: Sequence[Proxy]
+
+    @property
+    def installation(self) -> Installation:
+        """As an operator sees it."""
+        return Installation(
+            {shard.name: spec(shard.name, shard.primary) for shard in self.shards.shards}, "shard-a"
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """The shards."""
+        return tuple(shard.name for shard in self.shards.shards)
+
+    def left_behind(self) -> dict[str, str]:
+        """What moves may not leave, by shard: slots, publications, subscriptions, states, markers."""
+        found = {}
+        for shard in self.shards.shards:
+            rows = shard.primary.query(
+                "SELECT slot_name FROM pg_replication_slots UNION ALL SELECT pubname FROM pg_publication "
+                "UNION ALL SELECT subname FROM pg_subscription UNION ALL SELECT 'marker' FROM shardproxy.marker "
+                "UNION ALL SELECT 'moving' FROM shardproxy.moving UNION ALL SELECT gid FROM pg_prepared_xacts",
+                dbname=DATABASE,
+            )
+            if rows:
+                found[shard.name] = rows
+        return found
+
+
+def spec(name: str, server: Server) -> ShardSpec:
+    login = Login(OPERATOR, DATABASE, Secret(OPERATOR_PASSWORD))
+    return ShardSpec(name, ServerSpec(Address("127.0.0.1", server.port), login))
+
+
+@contextmanager
+def installed(run: Run, *, sidecars: int = 2) -> Iterator[Installed]:
+    """Three such shards in ``run``, with so many sidecars in front of them."""
+    shards = clusters.start(run)
+    aio.run(_install(shards))
+    with shards.sidecars(sidecars) as proxies:
+        yield Installed(shards, proxies)
+
+
+async def _install(shards: Shards) -> None:
+    targets = [
+        install.Target(shard.name, spec(shard.name, shard.primary).primary, APP_USER)
+        for shard in shards.shards
+    ]
+    await install.install(await install.plan(targets, "shard-a"), targets, shards.map)

@@ -1,0 +1,73 @@
+"""Tenants move to and fro between shards while applications work on them, and nobody can tell."""
+
+from collections.abc import Iterator
+from itertools import cycle
+from random import Random
+
+import pytest
+
+from shardproxy.catalog.journal import Keys
+from shardproxy.demo.postgres import Install, Run
+from shardproxy.rebalance import move as rebalance
+from shardproxy.rebalance.move import Outcome
+from shardproxy.rebalance.options import MoveOptions
+from tests.histories import runner
+from tests.histories.installed import Installed
+from tests.histories.installed import installed as start
+from tests.histories.runner import Plan, Progress
+from tests.histories.shards import TABLES, TENANTS
+from tests.support import aio, chaos
+
+LONGEST_PAUSE = 2.0
+"""Seconds that a cut-over may take on a machine that does everything else besides."""
+
+
+@pytest.fixture(scope="module")
+def installed(install: Install) -> Iterator[Installed]:
+    with Run(install) as run, start(run) as installed:
+        yield installed
+
+
+class ToAndFro:
+    """A disturbance: ``times`` moves of some tenants to the next shard, one after the other."""
+
+    def __init__(self, installed: Installed, random: Random, times: int) -> None:
+        self.installed = installed
+        self.random = random
+        self.times = times
+        self.at = {tenant: installed.shards.owner(tenant) for tenant in TENANTS}
+        self.outcomes: list[Outcome] = []
+
+    async def __call__(self, progress: Progress) -> None:
+        names = self.installed.names()
+        for first in [tenant for tenant, _ in zip(cycle(TENANTS), range(self.times), strict=False)]:
+            await progress.more(20)
+            beside = [t for t in TENANTS if self.at[t] == self.at[first] and self.random.random() < 0.3]
+            tenants = sorted({first, *beside})
+            target = (self.at[first] + self.random.randint(1, 2)) % len(names)
+            self.outcomes += await rebalance.move(
+                self.installed.installation,
+                Keys("tenant", tuple(tenants)),
+                names[target],
+                MoveOptions(grace=20.0),
+            )
+            self.at |= dict.fromkeys(tenants, target)
+
+
+@pytest.mark.chaos
+def test_nobody_can_tell_that_tenants_move(installed: Installed) -> None:
+    for seed in chaos.rounds():
+        installed.shards.clear()
+        moves = ToAndFro(installed, Random(seed), 12)
+        plan = Plan(TENANTS, transactions=2_000, seed=seed, limit=120)
+        report = aio.run(
+            runner.run([sidecar.dsn() for sidecar in installed.sidecars], plan, moves), timeout=180
+        )
+        assert report.anomalies == [], (seed, report)
+        assert not report.errors, (seed, report)
+        assert len(moves.outcomes) >= 12
+        assert max(outcome.pause or 0 for outcome in moves.outcomes) < LONGEST_PAUSE
+        assert installed.left_behind() == {}
+        for tenant in TENANTS:
+            held = installed.shards.holders(tenant)
+            assert {tuple(held[table]) for table in TABLES} <= {(moves.at[tenant],), ()}, (seed, tenant, held)
