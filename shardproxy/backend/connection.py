@@ -5,7 +5,7 @@ serve somebody else only when :attr:`ServerConnection.is_clean` says so.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shardproxy.backend.sink import Sink
 from shardproxy.counters import ShardCounters
@@ -30,10 +30,10 @@ class ServerConnection(asyncio.Protocol):
     ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte.
     ``settings`` is the value of session settings that the server has (any value compared by identity;
     None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first, with
-    their shape where it is known, else True; False: to be closed and prepared anew.
-    ``parameters`` are the reported ParameterStatus. ``cancels`` counts cancel requests under way to it.
-    ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch`` is the one it is in, None
-    for none; ``holds`` are the moves that it may hold up (``backend/holds``).
+    their shape where it is known, else True; False: to be closed and prepared anew. ``parameters`` are the
+    reported ParameterStatus, ``defaults`` settings that its session began with. ``cancels`` counts cancel
+    requests under way to it. ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch`` is
+    the one it is in, None for none; ``holds`` are the moves that it may hold up (``backend/holds``).
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:
@@ -41,6 +41,7 @@ class ServerConnection(asyncio.Protocol):
         self.secret = secret
         self.parameters = parameters
         self.settings: object = settings
+        self.defaults: Mapping[str, str] = {}
         self.stream = ReplyStream()
         self.sink: Sink | None = None
         self.status = READY_IDLE

@@ -1,8 +1,8 @@
 """The shards: for each a pool to its primary and one to each replica, and which replica answers next."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shardproxy.backend.cancel import cancel
 from shardproxy.backend.connection import ServerConnection
@@ -35,7 +35,10 @@ class ShardSpec:
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """How connections to shards are opened and kept; durations in seconds."""
+    """How connections to shards are opened and kept; durations in seconds.
+
+    ``defaults`` are settings that sessions begin with on every server alike, whatever its own are.
+    """
 
     primary_pool: PoolOptions
     replica_pool: PoolOptions
@@ -43,6 +46,7 @@ class BackendOptions:
     connect_timeout: float = 2.0
     login_timeout: float = 10.0
     cancel_timeout: float = 5.0
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     def pool(self, role: Role) -> PoolOptions:
         """The limits of a pool of connections to that role."""
@@ -106,14 +110,19 @@ class ServerPool(Pool):
 
     def reconfigure(self, options: BackendOptions) -> None:
         """Keep to ``options`` from now on; connections that exist stay."""
+        if options.defaults != self._backend.defaults:
+            self.drop_idle("sessions begin with other settings")
+            for connection in self.active:
+                connection.retired = True
         self._backend = options
         self.options = options.pool(self.role)
 
     async def _open_connection(self) -> ServerConnection:
         options = self._backend
+        login = self.spec.login
         connection = await open_connection(
             self.spec.address,
-            self.spec.login,
+            replace(login, settings={**login.settings, **options.defaults}),
             self.role,
             options.sockets,
             connect_timeout=options.connect_timeout,
@@ -121,6 +130,8 @@ class ServerPool(Pool):
             settings=self._settings,
         )
         connection.on_parameter = self._on_parameter
+        connection.defaults = options.defaults
+        connection.retired = options.defaults != self._backend.defaults
         return connection
 
     def _on_parameter(self, connection: ServerConnection, name: str, value: str) -> None:
@@ -200,6 +211,7 @@ class Shards:
     ) -> None:
         self.all = [Shard(spec, options, counters, settings) for spec in specs]
         self.spare: list[Shard] = []
+        self._options = options
 
     def __getitem__(self, index: int) -> Shard:
         return self.all[index]
@@ -236,9 +248,18 @@ class Shards:
         return order
 
     def reconfigure(self, options: BackendOptions) -> None:
-        """From now on the pools keep to ``options``."""
+        """From now on the pools keep to ``options``, but for their defaults, which stay."""
+        self._options = replace(options, defaults=self._options.defaults)
         for pool in self.pools:
-            pool.reconfigure(options)
+            pool.reconfigure(self._options)
+
+    def set_defaults(self, defaults: Mapping[str, str]) -> None:
+        """From now on sessions begin with these settings on every server; a connection that began otherwise is
+        given to nobody any more.
+        """
+        self._options = replace(self._options, defaults=defaults)
+        for pool in self.pools:
+            pool.reconfigure(self._options)
 
     def sweep(self) -> None:
         """Upkeep of every pool; called about once a second."""

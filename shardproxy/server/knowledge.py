@@ -4,7 +4,7 @@ across shards.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shardproxy.backend.driver import FAULTS, connect, reason
@@ -18,16 +18,29 @@ log = logging.getLogger(__name__)
 
 APPLICATION_NAME = "shardproxy schema"
 TIMEOUT = 10.0
+DEFAULTS = (
+    *("search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output"),
+    *("default_text_search_config", "default_transaction_isolation"),
+)
+"""Settings on which it depends what statements mean and how answers look. Roles, databases and servers may
+have defaults of their own; those of the first shard that is read hold on all, as if they were one.
+"""
+
+_DEFAULTS = """
+SELECT each.name, pg_catalog.current_setting(each.name)
+FROM pg_catalog.unnest($1::pg_catalog.text[]) AS each (name)
+"""
+
 PERIOD = 30.0
 RETRY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A reading: the schema, and the servers' default search_path for our login."""
+    """A reading: the schema, and what our login's sessions begin with, by the names in :data:`DEFAULTS`."""
 
     schema: Schema
-    search_path: str
+    defaults: Mapping[str, str]
 
 
 class Knowledge:
@@ -101,7 +114,7 @@ class Knowledge:
         if (
             before is None
             or before.schema.version != first.schema.version
-            or before.search_path != first.search_path
+            or before.defaults != first.defaults
         ):
             self._known = first
             self._on_change(first)
@@ -120,8 +133,8 @@ async def _read_one(spec: ShardSpec) -> Known | None:
             settings={"search_path": None},
         )
         try:
-            search_path = await connection.fetchval("SELECT pg_catalog.current_setting('search_path')")
-            return Known(await read_schema(connection), search_path)
+            defaults = await connection.fetch(_DEFAULTS, DEFAULTS)
+            return Known(await read_schema(connection), dict(defaults))
         finally:
             await connection.close(timeout=TIMEOUT)
     except FAULTS as fault:

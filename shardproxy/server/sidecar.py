@@ -187,7 +187,9 @@ class Sidecar:
         shared = self.shared
         self._plan_with(known.schema, shared.shard_map.tables)
         login = self.shards[shared.shard_map.designated].spec.primary.login
-        shared.search_path = parse_search_path(known.search_path)
+        shared.search_path = parse_search_path(known.defaults["search_path"])
+        self.shards.set_defaults(known.defaults)
+        self.gate.forget_reports()
         shared.server_user = login.user
         shared.descriptions.clear()
         for pool in self.shards.pools:

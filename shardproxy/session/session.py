@@ -229,7 +229,10 @@ class Session:
         """The schemas in which names are looked up."""
         server, shared = self.settings.server, self.shared
         value, role = server.value("search_path"), server.value("role")
-        path = shared.search_path if value is None else value
+        path: str | tuple[str, ...] = shared.search_path if value is None else value
+        held = self.link.connection
+        if value is None and held is not None:  # it may have begun before the defaults changed
+            path = held.defaults.get("search_path", path)
         if role in (None, "none"):
             return expanded(path, shared.server_user, shared.planner.schema.hidden)
         return expanded(path, role or "")

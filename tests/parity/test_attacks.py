@@ -79,6 +79,45 @@ def test_answered_as_one_postgresql_answers(pair: Pair, conversation: tuple[str,
         assert pair.proxy(sql.replace("%", "%%"), {}) == pair.oracle(sql.replace("%", "%%"), {}), sql
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("search_path", "attack, public"),
+        ("TimeZone", "'Asia/Tokyo'"),
+        ("DateStyle", "'German'"),
+        ("IntervalStyle", "'sql_standard'"),
+        ("bytea_output", "'escape'"),
+        ("extra_float_digits", "'-4'"),
+        ("default_transaction_isolation", "'serializable'"),
+    ],
+)
+def test_defaults_of_one_shard_are_those_of_all(
+    attacked: Proxy, cluster: Cluster, setting: str, value: str
+) -> None:
+    """The designated shard has none of its own here, and nor has the oracle."""
+    servers = [cluster.dsn(i, superuser=True) for i in (1, 2)]
+    queries = [
+        f"SELECT count(*), min(placed_at)::text, max(placed_at) - min(placed_at), current_setting('{setting}')"
+        f" FROM orders WHERE tenant_id = '{cluster.tenants_of(shard)[0]}'"
+        for shard in range(3)
+    ]
+    queries += ["SELECT tenant_id, (order_id / 3.0)::float8::text, tenant_id::bytea::text FROM orders"]
+    try:
+        for dsn in servers:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"ALTER ROLE app SET {setting} = {value}".encode())
+        with Proxy(attacked.config) as proxy:
+            for before in ("SELECT 1", f"SHOW {setting}", f"RESET {setting}", "RESET ALL", "DISCARD ALL"):
+                pair = Pair("simple", proxy.dsn(), cluster.oracle_dsn())
+                for sql in (before, *queries, f"SHOW {setting}"):
+                    assert pair.proxy(sql, {}) == pair.oracle(sql, {}), sql
+                pair.close()
+    finally:
+        for dsn in servers:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(f"ALTER ROLE app RESET {setting}".encode())
+
+
 def test_a_new_table_is_nobodys_before_the_schema_was_read_again(attacked: Proxy, cluster: Cluster) -> None:
     """A session that is bound to one shard for whatever reason has no table that it did not make."""
     servers = [cluster.dsn(i) for i in range(3)]

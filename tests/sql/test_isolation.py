@@ -225,6 +225,12 @@ ACCEPTED = [
     "MERGE INTO items t USING orders s ON t.order_id = s.order_id AND t.line = 1 WHEN MATCHED THEN DO NOTHING"
     " WHEN NOT MATCHED THEN INSERT (tenant_id, order_id, line) VALUES (s.tenant_id, s.order_id, 1)",
     "EXPLAIN (COSTS OFF) SELECT 1 FROM currencies",
+    "UPDATE orders SET total = 7 WHERE order_id = 1 RETURNING (SELECT count(*) FROM orders), (SELECT max(line) FROM items)",
+    "DELETE FROM items WHERE order_id = 1 RETURNING line, ARRAY(SELECT order_id FROM orders ORDER BY 1)",
+    "INSERT INTO orders (tenant_id, order_id) VALUES ('acme', 300) RETURNING (SELECT count(*) FROM orders)",
+    "MERGE INTO items t USING orders s ON t.order_id = s.order_id AND t.line = 1 WHEN MATCHED THEN DO NOTHING"
+    " WHEN NOT MATCHED THEN INSERT (tenant_id, order_id, line) VALUES (s.tenant_id, s.order_id, 1)"
+    " RETURNING (SELECT count(*) FROM orders)",
     "UPDATE orders SET tenant_id = 'acme', total = 7 WHERE order_id = 1",
     "UPDATE orders SET tenant_id = i.tenant_id, total = 7 FROM items i WHERE i.tenant_id = orders.tenant_id"
     " AND i.order_id = orders.order_id",
