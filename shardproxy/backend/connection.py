@@ -32,8 +32,8 @@ class ServerConnection(asyncio.Protocol):
     None: unknown). ``prepared`` holds the names of our prepared statements, least recently used first, with
     their shape where it is known, else True; False: to be closed and prepared anew. ``parameters`` are the
     reported ParameterStatus, ``defaults`` settings that its session began with. ``cancels`` counts cancel
-    requests under way to it. ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch`` is
-    the one it is in, None for none; ``holds`` are the moves that it may hold up (``backend/holds``).
+    requests under way to it. ``retired``: whoever has it keeps it, and nobody gets it afterwards. ``epoch``
+    is the one it is in, None for none; ``holds`` are the moves that it may hold up (``backend/holds``).
     """
 
     def __init__(self, pid: int, secret: bytes, parameters: dict[str, str], settings: object) -> None:

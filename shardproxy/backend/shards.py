@@ -254,8 +254,8 @@ class Shards:
             pool.reconfigure(self._options)
 
     def set_defaults(self, defaults: Mapping[str, str]) -> None:
-        """From now on sessions begin with these settings on every server; a connection that began otherwise is
-        given to nobody any more.
+        """From now on sessions begin with these settings on every server; a connection that began otherwise
+        is given to nobody any more.
         """
         self._options = replace(self._options, defaults=defaults)
         for pool in self.pools:

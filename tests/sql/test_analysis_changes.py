@@ -196,6 +196,27 @@ UPDATES_AND_DELETES = [
     ("UPDATE orders AS o SET note = 'x' WHERE o.tenant_id = $1", "keyed $1"),
     ("UPDATE orders SET note = 'x'", "unbound orders"),
     ("UPDATE orders SET note = 'x' WHERE tenant_id IN ('a', 'b')", "keyed a, b"),
+    # What RETURNING shows is the row as it became; two references to changed rows are two rows.
+    (
+        "UPDATE customers SET name = 'b' WHERE tenant_id = 'a' AND name = 'a'"
+        " RETURNING (SELECT count(*) FROM orders o WHERE o.tenant_id = customers.name)",
+        "unbound orders beside a",
+    ),
+    (
+        "UPDATE customers SET name = 'b' WHERE tenant_id = 'a' AND name = 'a'"
+        " RETURNING (SELECT count(*) FROM orders o WHERE o.tenant_id = customers.tenant_id)",
+        "keyed a",
+    ),
+    (
+        "WITH c AS (UPDATE orders SET note = note WHERE tenant_id = 'a' RETURNING note)"
+        " SELECT FROM c x, c y, customers k WHERE x.note = 'a' AND k.tenant_id = y.note",
+        "unbound customers beside a",
+    ),
+    (
+        "WITH c AS (UPDATE orders SET note = note WHERE tenant_id = 'a' RETURNING tenant_id, note)"
+        " SELECT FROM c x JOIN customers k ON k.tenant_id = x.tenant_id",
+        "keyed a",
+    ),
     # An UPDATE may say the key that its rows have already; routing refuses another one.
     ("UPDATE orders SET tenant_id = 'b' WHERE tenant_id = 'a'", "keyed a; keeps b"),
     ("UPDATE orders SET note = $1, tenant_id = $2 WHERE tenant_id = $2", "keyed $2; keeps $2"),

@@ -52,6 +52,17 @@ JOINS = [
 ]
 
 OUTER_JOINS = [
+    # The merged column of a RIGHT JOIN is the right side's: a condition on it keeps rows without a partner.
+    (
+        "SELECT FROM (SELECT * FROM orders WHERE tenant_id = 'a') o RIGHT JOIN customers c USING (tenant_id, customer_id)"
+        " WHERE customer_id = 1",
+        "unbound customers beside a",
+    ),
+    (
+        "SELECT FROM (SELECT * FROM orders WHERE tenant_id = 'a') o JOIN customers c USING (tenant_id, customer_id)"
+        " WHERE customer_id = 1",
+        "keyed a",
+    ),
     (
         "SELECT FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id WHERE o.tenant_id = 'a'",
         "keyed a",

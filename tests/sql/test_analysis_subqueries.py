@@ -319,6 +319,12 @@ LATERAL = [
         " AND i.tenant_id = 'a') s",
         "unbound orders beside a",
     ),
+    # So has an aggregate, which belongs to its own level whatever the names in its subquery.
+    (
+        "SELECT FROM orders o, LATERAL (SELECT sum((SELECT 1 FROM order_items o WHERE o.line = 1 AND o.tenant_id = 'a'))"
+        " FROM currencies WHERE o.tenant_id = 'a') s",
+        "unbound orders beside a",
+    ),
     # A grouping set without columns has a row even where its tables have none.
     (
         "SELECT FROM orders o, LATERAL (SELECT count(*) FROM order_items i WHERE i.tenant_id = o.tenant_id"
@@ -406,6 +412,18 @@ SET_OPERATIONS = [
 ]
 
 CTES = [
+    # A row of a recursive query may come from one with another key.
+    (
+        "WITH RECURSIVE r (t, n) AS (SELECT tenant_id, 1 FROM tenants UNION ALL SELECT 'a', n + 1 FROM r WHERE n < 2)"
+        " SELECT FROM r WHERE t = 'a'",
+        "unbound tenants",
+    ),
+    (
+        "WITH RECURSIVE r (t, n) AS (SELECT tenant_id, 1 FROM tenants WHERE tenant_id = 'a' UNION ALL"
+        " SELECT o.tenant_id, n + 1 FROM r JOIN orders o ON o.tenant_id = 'a' WHERE n < 2) SELECT FROM r",
+        "keyed a",
+    ),
+    ("WITH RECURSIVE r (t) AS (SELECT tenant_id FROM tenants) SELECT FROM r WHERE t = 'a'", "keyed a"),
     ("WITH x AS (SELECT * FROM orders WHERE tenant_id = 'a') SELECT * FROM x", "keyed a"),
     ("WITH x AS (SELECT * FROM orders) SELECT * FROM x WHERE tenant_id = 'a'", "keyed a"),
     ("WITH x AS MATERIALIZED (SELECT * FROM orders) SELECT * FROM x WHERE tenant_id = 'a'", "keyed a"),

@@ -225,6 +225,8 @@ ACCEPTED = [
     "MERGE INTO items t USING orders s ON t.order_id = s.order_id AND t.line = 1 WHEN MATCHED THEN DO NOTHING"
     " WHEN NOT MATCHED THEN INSERT (tenant_id, order_id, line) VALUES (s.tenant_id, s.order_id, 1)",
     "EXPLAIN (COSTS OFF) SELECT 1 FROM currencies",
+    "WITH orders AS (SELECT * FROM orders) SELECT count(*) FROM orders",
+    "WITH orders AS (SELECT * FROM items), x AS (SELECT * FROM orders) SELECT count(*) FROM x, orders",
     "UPDATE orders SET total = 7 WHERE order_id = 1 RETURNING (SELECT count(*) FROM orders), (SELECT max(line) FROM items)",
     "DELETE FROM items WHERE order_id = 1 RETURNING line, ARRAY(SELECT order_id FROM orders ORDER BY 1)",
     "INSERT INTO orders (tenant_id, order_id) VALUES ('acme', 300) RETURNING (SELECT count(*) FROM orders)",
@@ -382,6 +384,10 @@ def test_rows_copied_out_are_the_tenants(servers: Servers, sql: str) -> None:
         return found
 
     assert copied(servers.both, isolated(sql, servers.schema)) == copied(servers.alone, sql) != b""
+
+
+def test_a_copied_table_is_copied_without_its_children(servers: Servers) -> None:
+    assert "FROM ONLY customers" in isolated("COPY customers (customer_id) TO STDOUT", servers.schema)
 
 
 def test_the_tenant_is_a_place_in_the_template(servers: Servers) -> None:
