@@ -67,7 +67,13 @@ ANSWERED: tuple[tuple[str, ...], ...] = (
         "SELECT * FROM orders",
     ),
     ("SET search_path = nowhere", "SELECT count(*) FROM orders"),
-    ("SET search_path = locked, public", _COUNT),
+    (
+        "SET search_path = locked, public",
+        *(
+            f"SELECT count(*) FROM orders WHERE tenant_id = '{tenant}'"
+            for tenant in ("acme", "globex", "initech")
+        ),
+    ),
     # --- temporary tables, cursors, prepared statements, several statements -------------------------------------------
     (
         _MINE,

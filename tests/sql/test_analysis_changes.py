@@ -461,3 +461,11 @@ def test_a_key_that_the_column_would_cut_off_is_refused() -> None:
     assert key_set == KeySet("code", KeyFamily.TEXT, (Parameter(1),), max_length=8)
     (key_set,) = plan("SELECT FROM coupons WHERE code = $1").key_sets
     assert key_set.max_length is None
+    for sql in (
+        "SELECT FROM orders WHERE tenant_id = $1::varchar(5)",
+        "SELECT FROM orders WHERE tenant_id = ANY ($1::varchar(5)[])",
+        "SELECT FROM orders WHERE tenant_id = $1::varchar(5)::varchar(9)",
+        "INSERT INTO coupons (code) VALUES ($1::varchar(5))",
+    ):
+        (key_set,) = plan(sql).key_sets
+        assert key_set.max_length == 5, sql

@@ -52,6 +52,12 @@ JOINS = [
 ]
 
 OUTER_JOINS = [
+    # IS NOT DISTINCT FROM what may be NULL is true of a row that a join below has made NULL.
+    (
+        "SELECT FROM orders o LEFT JOIN order_items i ON i.tenant_id = o.tenant_id AND i.line = 9"
+        " JOIN currencies c ON i.tenant_id IS NOT DISTINCT FROM NULL",
+        "unbound orders, order_items",
+    ),
     # The merged column of a RIGHT JOIN is the right side's: a condition on it keeps rows without a partner.
     (
         "SELECT FROM (SELECT * FROM orders WHERE tenant_id = 'a') o RIGHT JOIN customers c USING (tenant_id, customer_id)"
