@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,8 +33,6 @@ class Mover:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | {VARIABLE: fail, "TYPER_STANDARD_TRACEBACK": "1"},
-            # Who runs these tests in the background has SIGINT ignored, and hands that on.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
     def __enter__(self) -> Self:
