@@ -61,7 +61,8 @@ class Session:
     ``settings`` those in force. ``effects`` are what to do when the statements of the running request
     succeed, one for each. ``names_move`` and ``constants_move``: one of them changes what names mean, or how
     literals are read (see ``names``). ``ending``: the request holds a COMMIT, so after a loss it is not known
-    whether the block was committed. ``inbox`` holds requests that wait, ``busy`` is True while one is worked on.
+    whether the block was committed. ``inbox`` holds requests that wait, ``busy`` is True while one is
+    worked on.
     """
 
     def __init__(self, shared: Shared, client: Client, user: str, initial: Settings) -> None:
