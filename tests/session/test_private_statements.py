@@ -140,3 +140,24 @@ def test_what_a_pipeline_that_fails_made_of_a_literal_is_nobodys(narrow: Proxy, 
             )
             answers.append(rows(found + client.play(ext(text) + SYNC)))
     assert answers[1] == answers[0]
+
+
+async def moments(dsn: str, way: str) -> list[bool]:
+    """Whether a literal that is read off the clock is of the transaction that prepares it, three times."""
+    found = []
+    for _ in range(3):
+        connection = await asyncpg.connect(dsn, statement_cache_size=0)
+        async with connection.transaction():
+            if way == "described":
+                statement = await connection.prepare("SELECT '{now}'::timestamptz[] = ARRAY[now()]")
+                found.append(await statement.fetchval())
+            else:
+                found.append(await connection.fetchval("SELECT 'NOW' = now()"))
+        await connection.close()
+    return found
+
+
+@pytest.mark.parametrize("way", ["described", "at once"])
+def test_now_is_the_moment_at_which_the_session_says_it(narrow: Proxy, cluster: Cluster, way: str) -> None:
+    assert asyncio.run(moments(cluster.oracle_dsn(), way)) == [True] * 3
+    assert asyncio.run(moments(narrow.dsn(), way)) == [True] * 3
