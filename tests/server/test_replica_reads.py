@@ -17,6 +17,9 @@ WHERE = "SELECT current_setting('in_hot_standby') FROM tenants WHERE tenant_id =
 @pytest.fixture(scope="module")
 def sidecar(replicated_cluster: Cluster) -> Iterator[Proxy]:
     with Proxy(replicated_cluster.config()) as proxy:
+        rest.wait_until(
+            lambda: rest.metric(proxy, "shardproxy_replica_in_rotation") == 3, "every replica is read", 30.0
+        )
         yield proxy
 
 
