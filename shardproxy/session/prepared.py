@@ -50,7 +50,7 @@ class Prepared:
     """One prepared statement of one client.
 
     ``text`` is what the client wrote, ``oids`` the parameter types it gave, ``owner`` the session and its
-    name for it, ``folded`` that of the settings it was prepared under. ``statement`` is its plan by
+    name for it, ``folded`` that of the settings that it runs under. ``statement`` is its plan by
     ``planner`` under ``search_path``, ``name`` what servers call it. ``description`` is None until a server
     was asked. ``is_new``: what a server has under its name is an earlier statement of the session's. ``told``
     is the shape of what the client was told when it asked, None before; it is never told anything else.
@@ -61,12 +61,12 @@ class Prepared:
         *("statement", "text", "told"),
     )
 
-    def __init__(self, text: bytes, oids: tuple[int, ...], owner: bytes, folded: str = "") -> None:
+    def __init__(self, text: bytes, oids: tuple[int, ...], owner: bytes) -> None:
         self.text = text
         self.owner = owner
         self.is_new = False
         self.oids = oids
-        self.folded = folded
+        self.folded = ""
         self.statement = NOT_PLANNED
         self.planner: Planner | None = None
         self.search_path: tuple[str, ...] = ()
@@ -80,6 +80,12 @@ class Prepared:
         self.statement, self.planner, self.search_path = statement, planner, search_path
         self.name = self.name_of(self.text)
         self.description = None
+
+    def under(self, folded: str) -> None:
+        """From now on it is known on servers as what was prepared under settings that ``folded`` tells of."""
+        if folded != self.folded:
+            self.folded = folded
+            self.name = self.name_of(self.text)
 
     @property
     def needs_types(self) -> bool:
@@ -102,10 +108,13 @@ class Prepared:
             return len(self.description.oids)
         return None if self.statement.kind is Kind.QUERY else 0
 
-    def name_of(self, text: bytes) -> bytes:
-        """The name on servers of ``text``, which was made of this statement's."""
+    def name_of(self, text: bytes, folded: str | None = None) -> bytes:
+        """The name on servers of ``text``, which was made of this statement's; ``folded`` if that is another
+        one there.
+        """
         owner = self.owner if self.statement.private else b""
-        return server_name(text, self.oids, self.search_path, owner, self.folded)
+        folded = self.folded if folded is None else folded
+        return server_name(text, self.oids, self.search_path, owner, folded)
 
     def prepare(self, connection: ServerConnection, name: bytes, text: bytes) -> bytes:
         """The messages that prepare ``text``, as :meth:`ServerConnection.prepare` has them."""

@@ -59,8 +59,10 @@ class Session:
 
     ``initial`` are the settings of the start-up packet, under which servers report ``reported``;
     ``settings`` those in force. ``effects`` are what to do when the statements of the running request
-    succeed, one for each. ``ending``: the request holds a COMMIT, so after a loss it is not known whether
-    the block was committed. ``inbox`` holds requests that wait, ``busy`` is True while one is worked on.
+    succeed, one for each. ``names_move`` and ``constants_move``: one of them changes what names mean, or how
+    literals are read (see ``names``). ``ending``: the request holds a COMMIT, so after a loss it is not known
+    whether the block was committed. ``inbox`` holds requests that wait, ``busy`` is True while one is
+    worked on.
     """
 
     def __init__(self, shared: Shared, client: Client, user: str, initial: Settings) -> None:
@@ -77,6 +79,7 @@ class Session:
         self.extended = Extended(self)
         self.effects: list[effects.Effect | None] = []
         self.names_move = False
+        self.constants_move = False
         self.ending = False
         self.inbox: deque[tuple[int, bytes]] = deque()
         self.inbox_bytes = 0
@@ -355,6 +358,7 @@ class Session:
         self.effects.clear()
         self.extended.group = ()
         self.names_move = False
+        self.constants_move = False
         self.ending = False
         if status == READY_IDLE:
             self.settings = self.transaction.end(committed=not failed)
@@ -420,6 +424,7 @@ class Session:
         was_ending, self.ending = self.ending, False
         self.effects.clear()
         self.names_move = False
+        self.constants_move = False
         self.extended.portals.clear()
         if mid_message:
             self.close()

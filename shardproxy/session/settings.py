@@ -21,9 +21,12 @@ from shardproxy.topology.keys import Key, KeyFamily
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
 
-FOLDED: Final = ("bytea_output", "extra_float_digits")
-"""Settings of functions that are declared immutable all the same: planning evaluates them, and a prepared
-statement keeps the result.
+FOLDED: Final = (
+    *("bytea_output", "extra_float_digits"),
+    *("datestyle", "intervalstyle", "timezone", "timezone_abbreviations", "lc_monetary", "xmloption"),
+)
+"""Settings on which it depends which constants a prepared statement has: parsing reads its literals by them,
+and planning evaluates functions that are declared immutable though they look at one.
 """
 REQUIRED: Final = {"standard_conforming_strings": "on", "array_nulls": "on", "transform_null_equals": "off"}
 """Settings under which servers read statements and keys as we do, whatever their configuration says."""

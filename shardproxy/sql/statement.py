@@ -151,7 +151,7 @@ class Statement:
     chain: bool = False  # COMMIT or ROLLBACK AND CHAIN
     sequence: bool = False  # it is unbound for a sequence alone, and touches no sharded table
     reveals: str | None = None  # a catalog it reads that shows values of any tenant's rows
-    private: bool = False  # its columns are those of a temporary table, cursor or PREPARE of the session
+    private: bool = False  # what it is, is the session's own: temporary tables, a cursor, a literal 'now'
     foldable: bool = True
     catalog: bool = False  # reads system catalogs: answered by the designated shard
     unlocks: bool = False  # calls pg_advisory_unlock_all()

@@ -88,6 +88,8 @@ def _plan(
     else:
         statement = utility(context, node, sql)
     context.check_accounted()
+    if found.moment:
+        statement = replace(statement, private=True)
     if context.unknown:
         statement = replace(
             statement,

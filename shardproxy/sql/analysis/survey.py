@@ -3,6 +3,7 @@
 Analysis by structure is checked against it: a table that the structure did not account for is a refusal.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -23,12 +24,14 @@ class Survey:
     data_changes: bool = False
     system_columns: bool = False
     clock: str | None = None  # CURRENT_TIMESTAMP and its like
+    moment: bool = False  # a string that a date or time may be read from by the clock: 'today'
     operators: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)  # what is selected from something by a dot
     types: set[tuple[str, ...]] = field(default_factory=set)  # as they are named, qualified or not
 
 
 _CHANGES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_MOMENT = re.compile(r"(?<![a-z])(?:now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
 _BETWEEN = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"})
 _SAME_EVERYWHERE = frozenset(
     {
@@ -77,6 +80,8 @@ def survey(statement: Node) -> Survey:
                 found.operators.update(strings(node.name)[-1:])
                 if enum_name(node, "kind") in _BETWEEN:
                     found.operators.update(("<", ">", "<=", ">="))
+            case "A_Const" if node.WhichOneof("val") == "sval":
+                found.moment = found.moment or _MOMENT.search(node.sval.sval) is not None
             case "SQLValueFunction":
                 operation = enum_name(node, "op")
                 if operation not in _SAME_EVERYWHERE:
