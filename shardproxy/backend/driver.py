@@ -12,8 +12,10 @@ import asyncpg
 from shardproxy.backend.epoch import NO_ROWS, enter_script
 from shardproxy.backend.server import Address, Login
 
-FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a server or the network does; TimeoutError is an OSError."""
+FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a server or the network does; TimeoutError is an OSError, and an InternalClientError is what asyncpg
+says of a connection that ended in the middle of something.
+"""
 
 # A role that was not granted the function is no sidecar's, and is ended with the others.
 _MAY_ENTER: Final = """

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from shardproxy.backend.driver import FAULTS, reason
+from shardproxy.backend.driver import reason
 from shardproxy.catalog import journal, maps
 from shardproxy.catalog.journal import Move, MoveState
 from shardproxy.catalog.maps import MapChanged
@@ -34,6 +34,7 @@ TRANSIENT: Final = (
     Unavailable,
     MapChanged,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
@@ -200,7 +201,7 @@ async def _stop(drive: Drive, failure: BaseException) -> None:
     why.
     """
     what = "stopped" if isinstance(failure, asyncio.CancelledError) else _words(failure)
-    with suppress(*FAULTS, ShardproxyError, TimeoutError):
+    with suppress(Exception):  # what has brought us here is what is told, whatever happens now
         async with asyncio.timeout(STOP_TIMEOUT):
             if Step(drive.move.step) in IN_THE_PAUSE and not await has_flipped(drive):
                 await take_back(drive)
