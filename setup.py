@@ -45,8 +45,13 @@ def leaves() -> Any:
         return []
     names: tuple[str, ...] = runpy.run_path(str(ROOT / "shardproxy" / "compiled.py"))["COMPILED_MODULES"]
     return cythonize(
-        [Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=["-O2"]) for name in names],
-        compiler_directives={"language_level": "3", "embedsignature": True},
+        [Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=["-O2", "-g0"]) for name in names],
+        compiler_directives={
+            "language_level": "3",
+            "embedsignature": True,
+            "annotation_typing": False,
+            "nonecheck": True,
+        },
         build_dir="build/cython",
         quiet=True,
     )
