@@ -18,7 +18,7 @@ from shardproxy.topology.moves import Moving
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Local, Reference, RelationName, Sharded, TableRule, TableRules
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """The version of the document's form; one that is not known is not read."""
 
 
@@ -31,6 +31,8 @@ def to_document(shard_map: ShardMap) -> dict[str, Any]:
         "shard_epochs": list(shard_map.shard_epochs),
         "designated": shard_map.shards[shard_map.designated],
         "owners": _pack(shard_map.owners),
+        "weights": list(shard_map.weights),
+        "vnodes": shard_map.vnodes,
         "groups": {name: family.value for name, family in sorted(tables.groups.items())},
         "tenant_group": tables.tenant_group,
         "tables": [_table(name, rule) for name, rule in sorted(tables.rules.items())],
@@ -71,7 +73,16 @@ def _read(document: Mapping[str, Any], epoch: int) -> ShardMap:
         epoch=epoch,
         shard_epochs=tuple(map(int, document["shard_epochs"])),
         moves=tuple(_read_move(move, index, tables) for move in document["moves"]),
+        weights=_weights(document["weights"], len(shards)),
+        vnodes=int(document["vnodes"]),
     )
+
+
+def _weights(said: list[int], shards: int) -> tuple[int, ...]:
+    weights = tuple(map(int, said))
+    if len(weights) != shards or min(weights) < 0:
+        raise ValueError("weights: not one of 0 or more for each shard")
+    return weights
 
 
 def _pack(owners: "array[int]") -> str:

@@ -20,7 +20,8 @@ class ShardMap:
     ``placements`` is keyed by (group, key) and stands above the buckets. ``designated`` is the shard that
     answers catalog queries and statements that touch no table. ``epoch`` is the version, 0 without a catalog;
     ``shard_epochs`` has for each shard the newest version that changed what is on it: what its connections
-    have to be in. ``moves`` are those in progress.
+    have to be in. ``moves`` are those in progress. ``weights`` (of each shard) and ``vnodes`` are the ring's
+    that the owners are meant to follow: :meth:`aim`.
     """
 
     shards: tuple[str, ...]
@@ -31,12 +32,21 @@ class ShardMap:
     epoch: int = 0
     shard_epochs: tuple[int, ...] = ()
     moves: tuple[Moving, ...] = ()
+    weights: tuple[int, ...] = ()
+    vnodes: int = DEFAULT_VNODES
     index: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", {name: i for i, name in enumerate(self.shards)})
         if not self.shard_epochs:
             object.__setattr__(self, "shard_epochs", (0,) * len(self.shards))
+        if not self.weights:
+            object.__setattr__(self, "weights", (1,) * len(self.shards))
+
+    def aim(self) -> "array[int]":
+        """The owner that the ring gives to each bucket, as ``owners`` has those it has now."""
+        specs = [ShardSpec(name, weight) for name, weight in zip(self.shards, self.weights, strict=True)]
+        return assign(specs, self.vnodes)
 
     def owner(self, group: str, family: KeyFamily, key: Key) -> int:
         """The index of the shard that owns ``key`` of ``group``."""
@@ -102,6 +112,8 @@ def build(
         tables=tables,
         designated=0 if designated is None else index[designated],
         epoch=epoch,
+        weights=tuple(shard.weight for shard in shards),
+        vnodes=vnodes,
     )
 
 

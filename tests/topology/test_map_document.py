@@ -60,6 +60,8 @@ def test_a_map_survives_its_document(
         moves=tuple(moves),
         epoch=epoch,
         shard_epochs=(epoch, 1, 0),
+        weights=(epoch, 0, 2),
+        vnodes=epoch,
     )
     assert same(through_json(the_map), the_map)
 
@@ -73,12 +75,15 @@ def test_the_same_map_has_the_same_document() -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"layout": 2},
+        {"layout": 1},
         {"layout": None},
         {"owners": "AAAA"},
         {"owners": "not base64!"},
         {"owners": 7},
         {"shards": ["a"]},
+        {"weights": [1, 1]},
+        {"weights": [1, 1, -1]},
+        {"vnodes": "many"},
         {"designated": "z"},
         {"placements": [["tenant", "x", "z"]]},
         {"placements": [["nobody", "x", "a"]]},

@@ -7,7 +7,7 @@ import pytest
 
 from shardproxy.errors import ConfigError
 from shardproxy.topology.keys import BUCKETS, InvalidKey, KeyFamily, bucket
-from shardproxy.topology.shard_map import build
+from shardproxy.topology.shard_map import ShardSpec, build
 from shardproxy.topology.tables import Local, Sharded
 from tests.topology.maps import RULES, THREE, key_on, shard_map
 
@@ -43,6 +43,15 @@ def test_owned_buckets_of_all_shards_are_every_bucket_once() -> None:
         own = the_map.owned_buckets(shard)
         assert all(the_map.owners[number] == shard for run in own for number in run)
         assert all(first.stop < second.start for first, second in pairwise(own))
+
+
+def test_a_map_that_was_built_owns_what_it_aims_at() -> None:
+    the_map = build((ShardSpec("a", 2), ShardSpec("b"), ShardSpec("c", 0)), RULES, vnodes=64)
+    assert the_map.aim() == the_map.owners
+    assert (
+        replace(the_map, weights=(2, 0, 1)).aim()
+        == build((ShardSpec("a", 2), ShardSpec("b", 0), ShardSpec("c")), RULES, vnodes=64).owners
+    )
 
 
 def test_shards_are_found_by_name() -> None:
