@@ -58,7 +58,8 @@ class ServerPool(Pool):
 
     ``in_rotation`` is False while the monitor finds it unreachable, and a replica also while it lags or is
     none. A primary out of rotation still serves its own shard's rows, which nobody else has. ``on_retired``
-    is called when the shard says that the map is old.
+    is called when the shard says that the map is old. ``complete`` tells up to which time of the event
+    loop a replica has all that its primary has acknowledged; None: unknown.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ServerPool(Pool):
         self.spec = spec
         self.in_rotation = True
         self.on_retired: Callable[[], None] = lambda: None
+        self.complete: Callable[[], float | None] = lambda: None
         self._backend = options
         self._settings = settings
         super().__init__(
@@ -170,17 +172,18 @@ class Shard:
         """Primary first."""
         return [self.primary, *self.replicas]
 
-    def pool_for(self, role: Role, *, fallback: bool) -> ServerPool:
+    def pool_for(self, role: Role, *, fallback: bool, after: float | None = None) -> ServerPool:
         """The pool that a statement for ``role`` uses; ``fallback``: the primary stands in for replicas.
 
+        ``after``: for Role.CAUSAL, the event loop's time of the last write that the statement has to see.
         Raises Unavailable (57P03) when no replica is in rotation and none may stand in.
         """
         if role is Role.PRIMARY:
             return self.primary
-        replica = self.replica()
+        replica = self.replica(after)
         if replica is not None:
             return replica
-        if fallback:
+        if fallback or role is Role.CAUSAL:
             return self.primary
         raise Unavailable(
             f'shard "{self.name}" has no replica in rotation',
@@ -188,10 +191,14 @@ class Shard:
             sqlstate="57P03",
         )
 
-    def replica(self) -> ServerPool | None:
-        """The replica whose turn it is (smooth weighted round robin), None when none is in rotation."""
+    def replica(self, after: float | None = None) -> ServerPool | None:
+        """The replica whose turn it is (smooth weighted round robin), None when none is in rotation that has
+        all that was acknowledged up to ``after``.
+        """
         best, total = -1, 0
         for i, pool in enumerate(self.replicas):
+            if after is not None and not _has_all(pool, after):
+                continue
             if pool.in_rotation and not pool.behind and pool.spec.weight > 0:
                 total += pool.spec.weight
                 self._credit[i] += pool.spec.weight
@@ -201,6 +208,11 @@ class Shard:
             return None
         self._credit[best] -= total
         return self.replicas[best]
+
+
+def _has_all(replica: ServerPool, after: float) -> bool:
+    complete = replica.complete()
+    return complete is not None and complete > after
 
 
 class Shards:

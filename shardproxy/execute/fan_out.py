@@ -13,9 +13,9 @@ from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.entry import Behind
 from shardproxy.backend.holds import hold
 from shardproxy.backend.request import ServerError, command
-from shardproxy.backend.shards import ServerPool, Shards
+from shardproxy.backend.shards import ServerPool, Shard, Shards
 from shardproxy.errors import RouteAgain, ShardproxyError, Unavailable
-from shardproxy.routing.route import FanOut
+from shardproxy.routing.route import FanOut, Role
 from shardproxy.wire import client_messages
 from shardproxy.wire.replies import BIND, EXECUTE, QUERY, ROWS, SYNC
 from shardproxy.wire.server_messages import PORTAL_SUSPENDED, command_complete, is_stale
@@ -52,6 +52,13 @@ Raises when it is not.
 
 class StaleError(ServerError):
     """A shard found its prepared statement gone or changed, and no row of any shard has been handed on."""
+
+
+def _choose(
+    shard: Shard, role: Role, last_write: Callable[[str], float | None], fallback: bool
+) -> ServerPool:
+    after = last_write(shard.name) if role is Role.CAUSAL else None
+    return shard.pool_for(role, fallback=fallback, after=after)
 
 
 class _Arm:
@@ -99,16 +106,25 @@ class FanOutRun:
     """
 
     def __init__(
-        self, shards: Shards, route: FanOut, settings: SettingsScript, output: Output, *, fallback: bool
+        self,
+        shards: Shards,
+        route: FanOut,
+        settings: SettingsScript,
+        output: Output,
+        *,
+        fallback: bool,
+        last_write: Callable[[str], float | None] = lambda _: None,
     ) -> None:
-        """``fallback``: the primary answers for a shard that has no replica in rotation."""
+        """``fallback``: the primary answers for a shard that has no replica in rotation. ``last_write``: the
+        event loop's time of the write on the shard of that name that a causal read has to see.
+        """
         self.error: ShardproxyError | None = None
         self.running: set[_Arm] = set()
         self._route = route
         self._settings = settings
         self._output = output
         self._arms = [
-            _Arm(self, shard, partial(shards[shard].pool_for, route.role, fallback=fallback))
+            _Arm(self, shard, partial(_choose, shards[shard], route.role, last_write, fallback))
             for shard in route.shards
         ]
         self._loop = asyncio.get_running_loop()

@@ -102,13 +102,14 @@ class HealthMonitor:
         try:
             while True:
                 lost.clear()
+                asked = clock()
                 try:
                     sighting = await probe.look()
                 except ProbeFailed as failed:
                     self._lose(server, str(failed))
                 else:
                     before = shard.states
-                    shard.seen(server, sighting, clock())
+                    shard.seen(server, sighting, clock(), asked=asked)
                     self._tell(server, before, shard.states)
                 try:
                     async with asyncio.timeout(self._options.interval):

@@ -127,6 +127,7 @@ def _sighting(row: Any, system_identifier: int | None) -> Sighting:
         timeline=int(row["wal_file"][:8], 16),
         system_identifier=system_identifier,
         written=row["written"],
+        inserted=row["inserted"],
         fenced=row["fenced"],
     )
 

@@ -36,15 +36,17 @@ class Sighting:
     """What a server said in one look. Positions in the WAL are bytes from its start, as pg_lsn counts.
 
     ``timeline``: of a primary always known; of a replica, the one it follows, if it streams and the role
-    may see it. ``written``: a primary's pg_current_wal_lsn. ``received``, ``replayed``, ``replay_age``
-    (seconds since the commit that was replayed last) and ``streaming`` (it has a WAL receiver) are a
-    replica's. ``fenced``: the database is a shard of an installation.
+    may see it. ``written`` and ``inserted``: a primary's pg_current_wal_lsn and pg_current_wal_insert_lsn.
+    ``received``, ``replayed``, ``replay_age`` (seconds since the commit that was replayed last) and
+    ``streaming`` (it has a WAL receiver) are a replica's. ``fenced``: the database is a shard of an
+    installation.
     """
 
     role: Role
     timeline: int | None = None
     system_identifier: int | None = None
     written: int | None = None
+    inserted: int | None = None
     received: int | None = None
     replayed: int | None = None
     replay_age: float | None = None
@@ -58,7 +60,8 @@ class ServerState:
     before.
 
     ``lag_bytes`` and ``lag_seconds`` are a reachable replica's distance to its primary, None when unknown;
-    see ``lag``. ``in_rotation``: reads may be sent to it. ``since`` is the event loop's time of the last
+    see ``lag``. ``complete``: a replica has all that its primary acknowledged before that time of the event
+    loop. ``in_rotation``: reads may be sent to it. ``since`` is the event loop's time of the last
     change of anything but the lag; ``failure`` says why it is not reachable.
     """
 
@@ -69,6 +72,7 @@ class ServerState:
     system_identifier: int | None = None
     lag_bytes: int | None = None
     lag_seconds: float | None = None
+    complete: float | None = None
     in_rotation: bool = False
     fenced: bool = False
     since: float = 0.0

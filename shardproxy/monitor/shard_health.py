@@ -24,9 +24,9 @@ class ShardHealth:
     """The servers of one shard as last seen.
 
     Mutable: ``_states`` by server name, in configured order; ``_history``, the positions of the server called
-    ``_history_of``; ``_timelines``, the highest timeline any primary of that system identifier had, so that
-    an old primary that comes back is known for one even while its successor is away; ``_rotation``, see
-    there.
+    ``_history_of``; ``_commits``, the ends of its commits, each with the time it was asked at;
+    ``_timelines``, the highest timeline any primary of that system identifier had, so that an old primary
+    that comes back is known for one even while its successor is away; ``_rotation``, see there.
     """
 
     def __init__(self, name: str, servers: Iterable[WatchedServer], rotation: RotationOptions) -> None:
@@ -34,6 +34,7 @@ class ShardHealth:
         self._states = {server.name: ServerState(server) for server in servers}
         self._options = rotation
         self._history = PrimaryHistory()
+        self._commits = PrimaryHistory()
         self._history_of: str | None = None
         self._timelines: dict[int | None, int] = {}
         self._rotation: tuple[WatchedServer, ...] = ()
@@ -76,8 +77,12 @@ class ShardHealth:
         """The replicas that may be read; the same tuple until it changes."""
         return self._rotation
 
-    def seen(self, server: WatchedServer, sighting: Sighting, now: float) -> ServerState:
-        """The server answered at ``now`` (seconds of the event loop's clock); its new state."""
+    def seen(
+        self, server: WatchedServer, sighting: Sighting, now: float, *, asked: float | None = None
+    ) -> ServerState:
+        """The server answered at ``now`` (seconds of the event loop's clock), having been asked at ``asked``;
+        its new state.
+        """
         before = self._states[server.name]
         state = replace(
             before,
@@ -91,12 +96,15 @@ class ShardHealth:
         self._states[server.name] = state  # the primary is decided with this answer in
         lag = Lag(None, None)
         if sighting.role is Role.PRIMARY:
-            self._note_primary(state, sighting, now)
+            self._note_primary(state, sighting, now, now if asked is None else asked)
+            complete = None
         else:
+            complete = self._commits.complete_at(sighting.replayed or 0)
             primary = self.primary
             reachable = primary is not None and primary.name == self._history_of
             lag = measure(sighting, self._history, primary_reachable=reachable, now=now)
-        return self._store(before, replace(state, lag_bytes=lag.bytes, lag_seconds=lag.seconds), now)
+        state = replace(state, lag_bytes=lag.bytes, lag_seconds=lag.seconds, complete=complete)
+        return self._store(before, state, now)
 
     def lost(self, server: WatchedServer, failure: str, now: float) -> ServerState:
         """The server did not answer, because of ``failure``; its new state."""
@@ -104,7 +112,7 @@ class ShardHealth:
         state = replace(before, reachable=False, failure=failure, lag_bytes=None, lag_seconds=None)
         return self._store(before, state, now)
 
-    def _note_primary(self, state: ServerState, sighting: Sighting, now: float) -> None:
+    def _note_primary(self, state: ServerState, sighting: Sighting, now: float, asked: float) -> None:
         known = self._timelines.get(state.system_identifier, 0)
         self._timelines[state.system_identifier] = max(known, state.timeline or 0)
         primary = self.primary
@@ -112,9 +120,12 @@ class ShardHealth:
             return
         if self._history_of != primary.name:
             self._history.clear()
+            self._commits.clear()
             self._history_of = primary.name
         if sighting.written is not None:
             self._history.record(now, sighting.written)
+        if sighting.inserted is not None:
+            self._commits.record(asked, sighting.inserted)
 
     def _store(self, before: ServerState, state: ServerState, now: float) -> ServerState:
         self._states[before.server.name] = state

@@ -6,10 +6,14 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Which server of a shard; see RoutingContext.read."""
+    """Which server of a shard; see RoutingContext.read. Servers have one of the first two.
+
+    ``CAUSAL``: a replica that has all that the session has written, and the primary while none has.
+    """
 
     PRIMARY = "primary"
     REPLICA = "replica"
+    CAUSAL = "causal"
 
 
 class ReadPolicy(StrEnum):
@@ -17,6 +21,7 @@ class ReadPolicy(StrEnum):
 
     PRIMARY = "primary"
     REPLICA = "replica"
+    CAUSAL = "causal"
 
 
 @dataclass(frozen=True, slots=True)

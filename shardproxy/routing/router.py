@@ -219,9 +219,9 @@ def _refusal(statement: Statement) -> Refused:
 
 
 def _role(statement: Statement, context: RoutingContext) -> Role:
-    if context.read is ReadPolicy.REPLICA and statement.read_only and not context.in_transaction:
-        return Role.REPLICA
-    return Role.PRIMARY
+    if context.read is ReadPolicy.PRIMARY or context.in_transaction or not statement.read_only:
+        return Role.PRIMARY
+    return Role.REPLICA if context.read is ReadPolicy.REPLICA else Role.CAUSAL
 
 
 @lru_cache(maxsize=4096)

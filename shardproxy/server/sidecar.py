@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from functools import partial
 
 from shardproxy.admin.http import HttpServer
 from shardproxy.backend.shards import ServerPool, Shards
@@ -74,6 +75,7 @@ class Sidecar:
         self.shared.news.hurry = self.installation.hurry
         for pool in self.shards.pools:
             pool.on_retired = self.installation.hurry
+            pool.complete = partial(self._complete, pool)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.http: HttpServer | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -220,6 +222,9 @@ class Sidecar:
         for pool in self.shards.pools:
             if (pool.shard, pool.role, pool.spec.address) == (server.shard, server.role, server.address):
                 self._rotate(pool, after)
+
+    def _complete(self, pool: ServerPool) -> float | None:
+        return self.monitor.shard(pool.shard).state(str(pool.spec.address)).complete
 
     @staticmethod
     def _rotate(pool: ServerPool, state: ServerState) -> None:

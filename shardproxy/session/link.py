@@ -14,8 +14,9 @@ from shardproxy.backend.holds import hold
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, RouteAgain, ShardproxyError, Unavailable
-from shardproxy.routing.route import Anywhere, OneShard, Role
+from shardproxy.routing.route import Anywhere, OneShard, ReadPolicy, Role
 from shardproxy.session import moving
+from shardproxy.session.own_writes import OwnWrites
 from shardproxy.session.script import script
 from shardproxy.session.settings import SET_BY_QUERY, ServerSettings
 from shardproxy.session.transaction import Block
@@ -42,7 +43,8 @@ class Link:
     connection; ``temporary`` are the tables that it may have made there. ``in_group``: extended-protocol
     messages were sent and their Sync was not. ``relaying``: a ReadyForQuery is owed that ends the client's
     request. ``waiting`` is the place in a pool's queue, or the wait for a map. ``copying``: the client's COPY
-    data goes to the server; ``copy_begins`` ends when a server has answered COPY FROM STDIN.
+    data goes to the server; ``copy_begins`` ends when a server has answered COPY FROM STDIN. ``own_writes``
+    are known from when the session first reads causally; ``reading``: the connection was taken for a read.
     """
 
     def __init__(self, session: "Session") -> None:
@@ -60,6 +62,9 @@ class Link:
         self.copy_begins: asyncio.Future[None] | None = None
         self.started = 0.0
         self.lost_error: ShardproxyError | None = None
+        causal = session.initial.read is ReadPolicy.CAUSAL
+        self.own_writes: OwnWrites | None = OwnWrites() if causal else None
+        self.reading = False
 
     @property
     def held(self) -> bool:
@@ -139,6 +144,7 @@ class Link:
     async def _take_from(self, shard: int, role: Role) -> ServerConnection:
         connection, pool = await self._acquire(shard, role)
         self.connection, self.pool, self.shard = connection, pool, shard
+        self.reading = role is not Role.PRIMARY
         connection.sink = self
         wanted = self.session.settings_at_rest
         if connection.settings is not wanted:
@@ -150,7 +156,8 @@ class Link:
     async def _acquire(self, shard: int, role: Role) -> tuple[ServerConnection, ServerPool]:
         shared = self.session.shared
         while True:
-            pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback)
+            after = self.last_write(shared.shards[shard].name) if role is Role.CAUSAL else None
+            pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback, after=after)
             connection = pool.try_acquire()
             if connection is not None:
                 return connection, pool
@@ -175,6 +182,17 @@ class Link:
             self.drop("settings could not be applied")
             raise
         connection.settings = wanted
+
+    def last_write(self, shard: str) -> float | None:
+        """The time that a causal read on the shard of that name has to know of."""
+        if self.own_writes is None:
+            self.own_writes = OwnWrites(since=self.session.loop.time())
+        return self.own_writes.on(shard)
+
+    def _note_write(self) -> None:
+        """What was sent to a primary has ended, and was no read of its own."""
+        if self.own_writes is not None and not self.reading and self.pool is not None:
+            self.own_writes.note(self.pool.shard, self.session.loop.time())
 
     def _elsewhere(self, route: OneShard) -> Refused:
         names = self.session.shared.shard_map.shards
@@ -326,6 +344,7 @@ class Link:
         traffic = connection.counters
         traffic.queries += 1
         traffic.latency.observe(self.session.loop.time() - self.started)
+        self._note_write()
         self.session.relayed(status)
 
     def copy_in(self, connection: ServerConnection) -> None:
@@ -336,6 +355,7 @@ class Link:
     def lost(self, connection: ServerConnection, error: ShardproxyError) -> None:
         mid_message = connection.stream.mid_message
         idle = not connection.stream.owed
+        self._note_write()
         self._detach()
         self.session.lost(error, mid_message=mid_message, idle=idle)
 

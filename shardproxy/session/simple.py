@@ -148,6 +148,7 @@ class Simple:
             session.settings.server,
             session.client,
             fallback=shared.options.replica_fallback,
+            last_write=session.link.last_write,
         )
         if session.slow:
             run.pause()

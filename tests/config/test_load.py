@@ -44,7 +44,7 @@ def test_a_good_file_has_no_mistakes(read_yaml: Reader) -> None:
             "7:14: log.level: must be 'debug', 'info', 'warning' or 'error'; did you mean 'info'?",
         ),
         ("log: {level: }", "7:14: log.level: must be 'debug', 'info', 'warning' or 'error'"),
-        ("reads: {default: anywhere}", "7:18: reads.default: must be 'primary' or 'replica'"),
+        ("reads: {default: anywhere}", "7:18: reads.default: must be 'primary', 'replica' or 'causal'"),
         ("pool: {wait_timeout: 30 parsecs}", "7:22: pool.wait_timeout: '30 parsecs' is not understood"),
         ("pool: {wait_timeout: 2d}", "7:22: pool.wait_timeout: '2d' is out of range: give 1ms to 1h"),
         (

@@ -1,6 +1,8 @@
 """Which server is the primary and which replicas may be read, from what was seen. No server is needed for
 that."""
 
+from dataclasses import replace
+
 from shardproxy.backend.server import Address, Login
 from shardproxy.monitor.servers import Sighting, WatchedServer
 from shardproxy.monitor.shard_health import RotationOptions, ShardHealth
@@ -179,3 +181,15 @@ def test_the_rotation_is_the_same_tuple_until_it_changes() -> None:
     assert shard.rotation is before
     shard.seen(R2, replica(), 2.0)
     assert shard.rotation == (R1, R2)
+
+
+def test_a_replica_is_complete_up_to_when_its_primary_was_asked() -> None:
+    shard = health()
+    first = replace(primary(), inserted=100)
+    shard.seen(P, first, 1.2, asked=1.0)
+    shard.seen(P, replace(first, inserted=200), 2.2, asked=2.0)
+    assert shard.seen(R1, replica(99), 2.3).complete is None
+    assert shard.seen(R1, replica(100), 2.4).complete == 1.0
+    assert shard.seen(R1, replica(250), 2.5).complete == 2.0
+    assert shard.seen(R2, primary(timeline=2), 3.0).complete is None
+    assert shard.seen(R1, replica(250), 3.1).complete is None, "of the new primary nothing is known"

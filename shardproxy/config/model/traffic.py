@@ -108,7 +108,7 @@ class Reads(Section):
 
     default: ReadPolicy = Field(
         default=ReadPolicy.PRIMARY,
-        description="shardproxy.read of a session that has not set it: primary or replica.",
+        description="shardproxy.read of a session that has not set it: primary, replica or causal.",
     )
     max_lag: Annotated[float | None, Duration(0.1, DAY, optional=True)] = Field(
         default=10.0, description="A replica further behind its primary than this is not read; off: no limit."
