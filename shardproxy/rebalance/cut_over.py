@@ -51,7 +51,8 @@ _UNFENCE: Final = (
 _MOVED: Final = "UPDATE shardproxy.moving SET state = 'moved', epoch = $2 WHERE move = $1"
 _HOLDERS: Final = """
 SELECT a.pid, COALESCE(a.usename, '') AS "user", a.application_name AS name, a.state,
-       EXTRACT(EPOCH FROM clock_timestamp() - a.xact_start)::float8 AS age
+       COALESCE(EXTRACT(EPOCH FROM
+           clock_timestamp() - COALESCE(a.xact_start, a.state_change)), 0)::float8 AS age
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.classid::int8 = $1 AND l.objid::int8 = $2 AND l.objsubid = 2 AND l.granted
 ORDER BY a.xact_start LIMIT 3

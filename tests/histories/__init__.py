@@ -12,7 +12,7 @@
 ``store``, ``good``, ``bad``   a correct store, the histories of its clients, and ways to damage these
 ``schema.sql``, ``workloads/``, ``client``   tables, and what clients do with them through any DSN
 ``runner``         a plan: workloads, clients, tenants, levels, manners; a *disturbance* beside them; a report
-``disturbances``   terminated connections, crashes
+``disturbances``   terminated connections, crashes, stopped sidecars; ``to_and_fro``: moves
 ``shards``         three shards whose tenants may move, an operator, sidecars
 
 A test of something that must not be noticed runs the workloads while it happens::

@@ -1,6 +1,7 @@
 """What happens beside the clients of a run. Each of these makes a :data:`tests.histories.runner.Disturbance`."""
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from random import Random
 
@@ -11,6 +12,7 @@ from shardproxy.demo.postgres import Server
 from tests.histories.client import Errors
 from tests.histories.runner import Disturbance, Progress
 from tests.histories.shards import Shards
+from tests.support.proxy import Proxy
 
 _TERMINATE = f"""
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -47,6 +49,24 @@ def crashes(servers: Sequence[Server], random: Random, times: int, every: int = 
                 await progress.more(every // 10)
             finally:
                 await asyncio.to_thread(server.start)
+
+    return disturb
+
+
+def stopped_sidecars(
+    sidecars: Sequence[Proxy], random: Random, times: int, every: int = 200, for_: float = 1.5
+) -> Disturbance:
+    """A random sidecar is stopped by SIGSTOP for so many seconds and goes on, some ``times``."""
+
+    async def disturb(progress: Progress) -> None:
+        for _ in range(times):
+            await progress.more(every)
+            sidecar = random.choice(sidecars)
+            sidecar.signal(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(for_)
+            finally:
+                sidecar.signal(signal.SIGCONT)
 
     return disturb
 

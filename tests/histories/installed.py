@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
 
 from shardproxy.backend.server import Address, Login
 from shardproxy.backend.shards import ServerSpec, ShardSpec
-from shardproxy.catalog import install
-from shardproxy.demo.cluster import APP_USER, DATABASE
+from shardproxy.catalog import install, maps
+from shardproxy.demo.cluster import APP_USER, DATABASE, Shard
 from shardproxy.demo.postgres import Run, Server
 from shardproxy.rebalance.installation import Installation
 from shardproxy.secret import Secret
+from shardproxy.topology.keys import KeyFamily
 from tests.histories import shards as clusters
-from tests.histories.shards import OPERATOR, OPERATOR_PASSWORD, Shards
+from tests.histories.shards import OPERATOR, OPERATOR_PASSWORD, TENANTS, Shards
 from tests.support import aio
 from tests.support.proxy import Proxy
 
@@ -27,9 +31,19 @@ class Installed:
     @property
     def installation(self) -> Installation:
         """As an operator sees it."""
-        return Installation(
-            {shard.name: spec(shard.name, shard.primary) for shard in self.shards.shards}, "shard-a"
-        )
+        return Installation({shard.name: spec(shard) for shard in self.shards.shards}, "shard-a")
+
+    async def owners(self) -> dict[str, str]:
+        """Each tenant's shard now."""
+        catalog = await asyncpg.connect(self.shards.operator_dsn(self.shards.shards[0].primary), timeout=5.0)
+        try:
+            shard_map = await maps.read(catalog)
+        finally:
+            catalog.terminate()
+        return {
+            tenant: shard_map.shards[shard_map.owner("tenant", KeyFamily.TEXT, tenant.encode())]
+            for tenant in TENANTS
+        }
 
     def names(self) -> tuple[str, ...]:
         """The shards."""
@@ -50,23 +64,26 @@ class Installed:
         return found
 
 
-def spec(name: str, server: Server) -> ShardSpec:
+def spec(shard: Shard) -> ShardSpec:
+    """A shard with the operator's logins."""
+    return ShardSpec(shard.name, server_spec(shard.primary), tuple(map(server_spec, shard.replicas)))
+
+
+def server_spec(server: Server) -> ServerSpec:
+    """A server with the operator's login."""
     login = Login(OPERATOR, DATABASE, Secret(OPERATOR_PASSWORD))
-    return ShardSpec(name, ServerSpec(Address("127.0.0.1", server.port), login))
+    return ServerSpec(Address("127.0.0.1", server.port), login)
 
 
 @contextmanager
-def installed(run: Run, *, sidecars: int = 2) -> Iterator[Installed]:
-    """Three such shards in ``run``, with so many sidecars in front of them."""
-    shards = clusters.start(run)
+def installed(run: Run, *, sidecars: int = 2, replicas: int = 0, **sections: Any) -> Iterator[Installed]:
+    """Three such shards in ``run``, with so many sidecars in front of them, configured with ``sections``."""
+    shards = clusters.start(run, replicas=replicas)
     aio.run(_install(shards))
-    with shards.sidecars(sidecars) as proxies:
+    with shards.sidecars(sidecars, **sections) as proxies:
         yield Installed(shards, proxies)
 
 
 async def _install(shards: Shards) -> None:
-    targets = [
-        install.Target(shard.name, spec(shard.name, shard.primary).primary, APP_USER)
-        for shard in shards.shards
-    ]
+    targets = [install.Target(shard.name, server_spec(shard.primary), APP_USER) for shard in shards.shards]
     await install.install(await install.plan(targets, "shard-a"), targets, shards.map)
