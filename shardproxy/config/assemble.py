@@ -102,7 +102,16 @@ def _rule(table: Table, config: Config) -> TableRule:
 
 def shard_specs(config: Config) -> tuple[ShardSpec, ...]:
     """Every shard's servers with the sidecar's logins on them."""
-    settings = {"application_name": config.server.application_name, "client_encoding": "UTF8", **REQUIRED}
+    timeouts = config.timeouts
+    settings = {
+        "application_name": config.server.application_name,
+        "client_encoding": "UTF8",
+        # A sidecar whose machine has vanished holds nothing up for hours, a move least of all.
+        "tcp_keepalives_idle": f"{timeouts.keepalive_idle:.0f}",
+        "tcp_keepalives_interval": f"{timeouts.keepalive_interval:.0f}",
+        "tcp_keepalives_count": f"{timeouts.keepalive_count}",
+        **REQUIRED,
+    }
     return tuple(_shard_spec(shard, shard_login(config, shard), settings) for shard in config.shards)
 
 

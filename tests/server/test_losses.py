@@ -226,3 +226,15 @@ def test_a_killed_sidecar_leaves_nothing_and_its_successor_serves_at_once(
                 "the dead sidecar's connections are gone",
             )
     first.directory.cleanup()
+
+
+def test_servers_notice_when_the_sidecars_machine_vanishes(sidecar: Proxy, fragile: Cluster) -> None:
+    """Keepalives are the kernels' affair; that the server's has been told is ours."""
+    told = "SELECT name, setting FROM pg_settings WHERE name ~ '^tcp_keepalives'"
+    with psycopg.connect(sidecar.dsn()) as session:
+        settings = dict(session.execute(told).fetchall())
+    assert settings == {
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "3",
+        "tcp_keepalives_count": "3",
+    }
