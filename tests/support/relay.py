@@ -1,4 +1,4 @@
-"""A network in front of one server that can be cut at a given byte of what the server says."""
+"""A network in front of one server that can be cut at a given byte of what the server says, and counts bytes."""
 
 import socket
 from contextlib import suppress
@@ -10,12 +10,16 @@ class Relay:
     """Passes connections on to ``port`` on the loopback interface; listens on :attr:`port` while it is entered.
 
     Once ``cut_behind`` is set, the connection on which the server says those bytes ends right behind them, and
-    ``cuts`` counts it.
+    ``cuts`` counts it. ``heard`` and ``said`` count the bytes to and from the server on the connections whose first
+    bytes contain ``counted``.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, counted: bytes | None = None) -> None:
         self.cut_behind: bytes | None = None
         self.cuts = 0
+        self.heard = 0
+        self.said = 0
+        self._counted = counted
         self._to = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -33,12 +37,24 @@ class Relay:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._to)
-                Thread(target=self._pass, args=(client, server, False), daemon=True).start()
-                Thread(target=self._pass, args=(server, client, True), daemon=True).start()
+                Thread(target=self._serve, args=(client, server), daemon=True).start()
 
-    def _pass(self, source: socket.socket, target: socket.socket, says: bool) -> None:
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        counts = False
+        with suppress(OSError):
+            first = client.recv(1 << 16)
+            counts = self._counted is not None and self._counted in first
+            server.sendall(first)
+        Thread(target=self._pass, args=(server, client, True, counts), daemon=True).start()
+        self._pass(client, server, False, counts)
+
+    def _pass(self, source: socket.socket, target: socket.socket, says: bool, counts: bool) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
+                if counts and says:
+                    self.said += len(data)
+                elif counts:
+                    self.heard += len(data)
                 at = data.find(self.cut_behind) if says and self.cut_behind else -1
                 if at >= 0 and self.cut_behind:
                     target.sendall(data[: at + len(self.cut_behind)])
