@@ -10,8 +10,8 @@ class Relay:
     """Passes connections on to ``port`` on the loopback interface; listens on :attr:`port` while it is entered.
 
     Once ``cut_behind`` is set, the connection on which the server says those bytes ends right behind them, and
-    ``cuts`` counts it. ``heard`` and ``said`` count the bytes to and from the server on the connections whose first
-    bytes contain ``counted``.
+    ``cuts`` counts it. ``to`` is where new connections lead. ``heard`` and ``said`` count the bytes to and from the
+    server on the connections whose first bytes contain ``counted``.
     """
 
     def __init__(self, port: int, *, counted: bytes | None = None) -> None:
@@ -20,7 +20,7 @@ class Relay:
         self.heard = 0
         self.said = 0
         self._counted = counted
-        self._to = ("127.0.0.1", port)
+        self.to = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
@@ -36,7 +36,7 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._to)
+                server = socket.create_connection(self.to)
                 Thread(target=self._serve, args=(client, server), daemon=True).start()
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
