@@ -46,7 +46,7 @@ class Round:
 
 
 async def measure(pair: Pair, number: int, rows: int, tenants: int) -> Round:
-    """The round of that number, which has tenants of its own: all move from left to right, and are deleted."""
+    """The round of that number, which has tenants of its own: all move to the right."""
     large, *small = (f"{number}-{tenant}" for tenant in range(tenants + 2))
     await pair.fill(large, rows)
     for tenant in small:
