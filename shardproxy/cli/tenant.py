@@ -24,8 +24,10 @@ from shardproxy.cli.moving import (
     MaxLag,
     MaxPause,
     MaxRate,
+    RollbackWindow,
     ShowProgress,
     To,
+    Wait,
     Workers,
     installation,
     write_outcomes,
@@ -128,6 +130,8 @@ def move(
     max_pause: MaxPause = DEFAULTS.max_pause,
     grace: Grace = DEFAULTS.grace,
     workers: Workers = DEFAULTS.workers,
+    rollback_window: RollbackWindow = DEFAULTS.rollback_window,
+    wait: Wait = False,
     progress: ShowProgress = None,
     config: ConfigFile = DEFAULT_CONFIG,
     as_json: AsJson = False,
@@ -144,6 +148,7 @@ def move(
         max_pause=max_pause,
         grace=grace,
         workers=workers,
+        rollback_window=rollback_window,
     )
     what = Keys(group or options.tenant_group_name, tuple(names))
     shards = installation(options)
@@ -154,7 +159,7 @@ def move(
         if plan.obstacles:
             raise typer.Exit(1)
         return
-    outcomes = command.run(lambda report: rebalance.move(shards, what, to, chosen, report))
+    outcomes = command.run(lambda report: rebalance.move(shards, what, to, chosen, report, wait=wait))
     moved = {key for each in outcomes if isinstance(each.what, Keys) for key in each.what.keys}
     write_outcomes(outcomes, tuple(name for name in names if name not in moved), as_json=as_json)
 

@@ -1,7 +1,7 @@
 """What can be in the way of a move, worded: what it is, and what to do about it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shardproxy.errors import ShardproxyError
@@ -132,7 +132,31 @@ def of_table(shards: Iterable[str], kind: str, table: str, detail: str) -> Obsta
 
 def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     """What a row of server_facts.sql says against moves from that server."""
-    found = _of_server(shard, facts)
+    found = [*_of_server(shard, facts), *of_publisher(shard, facts)]
+    if facts["large_objects"]:
+        found.append(
+            Obstacle(
+                f"shard {shard}: there are large objects",
+                "they belong to no row and stay where they are",
+                True,
+            )
+        )
+    return found
+
+
+def of_target(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+    """What a row of server_facts.sql says against moves to that server."""
+    return [*_of_server(shard, facts), *of_subscriber(shard, facts)]
+
+
+def of_way_back(found: Iterable[Obstacle], *, asked: bool) -> list[Obstacle]:
+    """What is in the way of a way back: of the move itself only if one was asked for."""
+    return [replace(each, what=f"no way back: {each.what}", warning=not asked) for each in found]
+
+
+def of_publisher(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+    """What is against a stream of changes from that server."""
+    found: list[Obstacle] = []
     add = _Adder(f"shard {shard}", found)
     if facts["wal_level"] != "logical":
         add(f"wal_level is {facts['wal_level']}", "set wal_level = logical and restart the server")
@@ -148,20 +172,12 @@ def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
         )
     if not facts["superuser"] and not facts["replication"]:
         add(f'"{facts["user"]}" may not replicate', f'ALTER ROLE "{facts["user"]}" REPLICATION')
-    if facts["large_objects"]:
-        found.append(
-            Obstacle(
-                f"shard {shard}: there are large objects",
-                "they belong to no row and stay where they are",
-                True,
-            )
-        )
     return found
 
 
-def of_target(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
-    """What a row of server_facts.sql says against moves to that server."""
-    found = _of_server(shard, facts)
+def of_subscriber(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+    """What is against a stream of changes to that server."""
+    found: list[Obstacle] = []
     add = _Adder(f"shard {shard}", found)
     if facts["free_workers"] < 1:
         add(

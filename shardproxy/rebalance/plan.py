@@ -144,9 +144,10 @@ async def _plan_one(
             opened.append(
                 await connect(primary, APPLICATION_NAME, timeout=CONNECT_TIMEOUT, settings=ROW_SETTINGS)
             )
-        spec = installation.shard(name)
+        specs = (installation.shard(name), installation.shard(target))
         here, there = opened
-        found = await preflight(catalog, here, there, shard_map, move, spec, options.concurrent)
+        asked = options.rollback_window > 0
+        found = await preflight(catalog, here, there, shard_map, move, specs, options.concurrent, asked=asked)
         tables: dict[str, Size] = {}
         sizes: dict[str, Size] = {}
         if not any(not each.warning for each in found):

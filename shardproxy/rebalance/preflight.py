@@ -29,23 +29,27 @@ async def preflight(
     target: asyncpg.Connection,
     shard_map: ShardMap,
     move: Moving,
-    source_spec: ShardSpec,
+    specs: tuple[ShardSpec, ShardSpec],
     concurrent: int,
+    *,
+    asked: bool = False,
 ) -> list[Obstacle]:
     """What is in the way, and warnings. ``source`` and ``target`` are connections of the operator; changes
     nothing.
 
-    ``concurrent``: how many unfinished moves a shard may take part in, this one included. Raises asyncpg's
-    errors.
+    ``specs``: the two shards. ``concurrent``: how many unfinished moves a shard may take part in, this one
+    included. ``asked``: the move is to have a way back, and what is in its way is more than a warning.
+    Raises asyncpg's errors.
     """
     found = [Obstacle(what, "see shardproxy moves list") for what in conflicts_of(shard_map, move)]
     found += await _unfinished(catalog, shard_map, move, concurrent)
     names = (shard_map.shards[move.source], shard_map.shards[move.target])
-    found += await _of_servers(catalog, source, target, shard_map, move)
+    found += await _of_servers(catalog, source, target, shard_map, move, asked=asked)
     found += await _of_tables(source, target, shard_map, move)
     found += await schema_obstacles(source, target, shard_map.tables, names)
     if all(each.warning for each in found):
-        found += await _reaches(target, source_spec, shard_map, move)
+        found += await _reaches(target, names[1], specs[0])
+        found += obstacles.of_way_back(await _reaches(source, names[0], specs[1]), asked=asked)
         found += await _occupied(target, shard_map, move)
     return found
 
@@ -80,6 +84,8 @@ async def _of_servers(
     target: asyncpg.Connection,
     shard_map: ShardMap,
     move: Moving,
+    *,
+    asked: bool,
 ) -> list[Obstacle]:
     names = (shard_map.shards[move.source], shard_map.shards[move.target])
     ours = (await look(catalog)).fence
@@ -96,7 +102,9 @@ async def _of_servers(
                 )
             )
     facts = [await connection.fetchrow(sql("server_facts")) for connection in (source, target)]
-    return [*found, *obstacles.of_source(names[0], facts[0]), *obstacles.of_target(names[1], facts[1])]
+    found += [*obstacles.of_source(names[0], facts[0]), *obstacles.of_target(names[1], facts[1])]
+    back = [*obstacles.of_publisher(names[1], facts[1]), *obstacles.of_subscriber(names[0], facts[0])]
+    return [*found, *obstacles.of_way_back(back, asked=asked)]
 
 
 async def _of_tables(
@@ -126,18 +134,17 @@ def _columns(names: list[RelationName]) -> tuple[list[str], list[str]]:
     return [schema for schema, _ in names], [name for _, name in names]
 
 
-async def _reaches(
-    target: asyncpg.Connection, source_spec: ShardSpec, shard_map: ShardMap, move: Moving
-) -> list[Obstacle]:
-    """Whether the target's server can log in at the source's: with a subscription that is rolled back."""
-    primary = source_spec.primary
+async def _reaches(connection: asyncpg.Connection, name: str, publisher_spec: ShardSpec) -> list[Obstacle]:
+    """Whether the server of shard ``name`` can log in at another's: with a subscription that is rolled
+    back.
+    """
+    primary = publisher_spec.primary
     publisher = subscription.conninfo(primary.address, primary.login)
-    transaction = target.transaction()
+    transaction = connection.transaction()
     await transaction.start()
     try:
-        await subscription.create(target, TRIAL, publisher, TRIAL, None)
+        await subscription.create(connection, TRIAL, publisher, TRIAL, None)
     except asyncpg.PostgresError as error:
-        name = shard_map.shards[move.target]
         return [
             Obstacle(
                 f"shard {name}: its server cannot subscribe to {primary.address}: {reason(error)}",

@@ -31,6 +31,7 @@ def test_every_fail_point_is_in_the_code() -> None:
     for step, points in POINTS.items():
         for point in points:
             assert f'fail_point("{point}")' in code or point == step
+    assert "fail_point(ADOPTED)" in code
 
 
 def test_a_fail_point_does_what_the_environment_says_once(monkeypatch: pytest.MonkeyPatch) -> None:
