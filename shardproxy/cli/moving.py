@@ -79,6 +79,13 @@ Grace = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Tables copied at the same time.")]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Hold the rows while they are copied and compared; for servers without logical decoding.",
+    ),
+]
 RollbackWindow = Annotated[
     float,
     typer.Option(

@@ -24,6 +24,7 @@ from shardproxy.cli.moving import (
     MaxLag,
     MaxPause,
     MaxRate,
+    Offline,
     RollbackWindow,
     ShowProgress,
     To,
@@ -132,13 +133,15 @@ def move(
     workers: Workers = DEFAULTS.workers,
     rollback_window: RollbackWindow = DEFAULTS.rollback_window,
     wait: Wait = False,
+    offline: Offline = False,
     progress: ShowProgress = None,
     config: ConfigFile = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Move tenants to another shard while they are used.
 
-    Their statements pause for some milliseconds at the end. Ctrl-C stops it, and says how to go on.
+    Their statements pause for some milliseconds at the end; with --offline, for all of the copy. Ctrl-C stops
+    it, and says how to go on.
     """
     options = load(config)
     chosen = MoveOptions(
@@ -149,6 +152,7 @@ def move(
         grace=grace,
         workers=workers,
         rollback_window=rollback_window,
+        offline=offline,
     )
     what = Keys(group or options.tenant_group_name, tuple(names))
     shards = installation(options)
@@ -218,7 +222,8 @@ def _write_plan(plan: Plan, *, as_json: bool) -> None:
     for key in plan.there:
         typer.echo(f"{key} is there already")
     for each in plan.moves:
-        typer.echo(f"from {each.source} to {each.target}, about {each.seconds:.0f} s:")
+        held = f"; its rows are held for about {each.held:.0f} s of it" if each.held >= 1 else ""
+        typer.echo(f"from {each.source} to {each.target}, about {each.seconds:.0f} s{held}:")
         table = TextTable(box=None, pad_edge=False)
         for heading in ("", "rows", "bytes"):
             table.add_column(heading, justify="right" if heading else "left")

@@ -53,7 +53,7 @@ async def copy(drive: Drive) -> None:
     try:
         made = await make_slot(drive, wal_sender, drive.slot, drive.move.source)
         fail_point("copy.slot")
-        await _Copies(drive, made.snapshot).run()
+        await Copies(drive, made.snapshot).run()
     finally:
         wal_sender.close()
     fail_point("copy.copied")
@@ -109,14 +109,14 @@ async def make_slot(drive: Drive, wal_sender: WalSender, name: str, shard: str) 
             await making
 
 
-class _Copies:
-    """Copies all tables, some at a time, as one snapshot sees them.
+class Copies:
+    """Copies all tables, some at a time, as one snapshot sees them; without one, rows that nobody changes.
 
     Mutable: ``_bytes`` and ``_rows``, what has passed; ``_writers``, backends on the target that are copying;
     ``_done``, rows of the tables that are finished.
     """
 
-    def __init__(self, drive: Drive, snapshot: str) -> None:
+    def __init__(self, drive: Drive, snapshot: str | None = None) -> None:
         self._drive = drive
         self._snapshot = snapshot
         self._throttle = Throttle(drive.options.max_rate, drive.options.max_bytes)
@@ -149,7 +149,8 @@ class _Copies:
         writer = await drive.at.helper(drive.move.target, role=ROLE)
         self._writers.add(writer.get_server_pid())
         async with reader.transaction(isolation="repeatable_read", readonly=True):
-            await reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._snapshot)}")
+            if self._snapshot is not None:
+                await reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._snapshot)}")
             while self._left:
                 table = self._left.pop()
                 rows = await self._copy(reader, writer, table)

@@ -101,8 +101,20 @@ class CutOver:
         """Take the rows from their users. Raises CutOverFailed when that cannot be done in any of the
         tries.
         """
-        drive = self.drive
         await self._prepare()
+        await self._take()
+        await self._check_files()
+        self._written = await self.drive.at.source.fetchval(_WRITTEN)
+
+    async def hold(self) -> None:
+        """The same for rows that no stream follows: they stay held until the flip, or until they are given
+        back.
+        """
+        await self._open_replicas()
+        await self._take()
+
+    async def _take(self) -> None:
+        drive = self.drive
         clock = asyncio.get_running_loop().time
         while True:
             self.tries += 1
@@ -123,8 +135,6 @@ class CutOver:
                 drive.tell(f"the rows are in use, trying again: {who}")
                 await asyncio.sleep(BETWEEN_TRIES)
             else:
-                await self._check_files()
-                self._written = await drive.at.source.fetchval(_WRITTEN)
                 return
 
     async def _check_files(self) -> None:
@@ -166,7 +176,10 @@ class CutOver:
             application_name=snapshot_name(drive.move.number),
             settings={"client_connection_check_interval": "0"},
         )
-        for shard in (drive.source, drive.target):
+        await self._open_replicas()
+
+    async def _open_replicas(self) -> None:
+        for shard in (self.drive.source, self.drive.target):
             if shard.name not in self._replicas:
                 self._replicas[shard.name] = await self._connect_replicas(shard)
 
@@ -215,6 +228,10 @@ class CutOver:
         name, xids = await connection.fetchrow(_EXPORT)
         self._asleep = asyncio.create_task(connection.execute(f"SELECT pg_sleep({LONGEST_SNAPSHOT})"))
         return {"name": name, "xids": xids}
+
+    async def make_safe(self) -> None:
+        """Return when what the target has is on its disk, and on every replica that may be promoted."""
+        await self._reached(self.drive.target, await self.drive.at.target.fetchval(_FLUSH))
 
     async def _reached(self, shard: ShardSpec, position: str) -> None:
         """Return when every replica of a shard, which may be promoted, has what its primary wrote up to

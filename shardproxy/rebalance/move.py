@@ -7,7 +7,7 @@ from typing import Any
 from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.catalog import journal
 from shardproxy.catalog.journal import Buckets, Entry, Move, What
-from shardproxy.errors import Unavailable
+from shardproxy.errors import ShardproxyError, Unavailable
 from shardproxy.rebalance.connections import forget, open_catalog
 from shardproxy.rebalance.drive import Soak
 from shardproxy.rebalance.driver import drive_back, drive_on, drive_rollback
@@ -82,6 +82,8 @@ async def move(
     or aborted.
     """
     chosen = options or MoveOptions()
+    if chosen.offline and chosen.rollback_window > 0:
+        raise ShardproxyError("an offline move has no way back", sqlstate="22023")
     async with _Words():
         report(Progress(Step.PLANNED, "looking for obstacles", begins=True))
         plan = await make_plan(installation, what, target, chosen)

@@ -121,6 +121,19 @@ _WARNINGS: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 
+OF_STREAMS: Final = frozenset(
+    (
+        "unlogged",
+        "generated key",
+        "user collation",
+        "no identity",
+        "identity without key",
+        "generated identity",
+        "slow identity",
+    )
+)
+"""Kinds that only a stream of changes minds."""
+
 
 def of_table(shards: Iterable[str], kind: str, table: str, detail: str) -> Obstacle:
     """A row of obstacles.sql that was found on ``shards``."""
@@ -132,7 +145,7 @@ def of_table(shards: Iterable[str], kind: str, table: str, detail: str) -> Obsta
 
 def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     """What a row of server_facts.sql says against moves from that server."""
-    found = [*_of_server(shard, facts), *of_publisher(shard, facts)]
+    found = [*of_server(shard, facts), *of_publisher(shard, facts, "; or move with --offline")]
     if facts["large_objects"]:
         found.append(
             Obstacle(
@@ -146,7 +159,7 @@ def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
 
 def of_target(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     """What a row of server_facts.sql says against moves to that server."""
-    return [*_of_server(shard, facts), *of_subscriber(shard, facts)]
+    return [*of_server(shard, facts), *of_subscriber(shard, facts)]
 
 
 def of_way_back(found: Iterable[Obstacle], *, asked: bool) -> list[Obstacle]:
@@ -154,12 +167,15 @@ def of_way_back(found: Iterable[Obstacle], *, asked: bool) -> list[Obstacle]:
     return [replace(each, what=f"no way back: {each.what}", warning=not asked) for each in found]
 
 
-def of_publisher(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
-    """What is against a stream of changes from that server."""
+def of_publisher(shard: str, facts: Mapping[str, Any], instead: str = "") -> list[Obstacle]:
+    """What is against a stream of changes from that server; ``instead``: what could be done without one."""
     found: list[Obstacle] = []
     add = _Adder(f"shard {shard}", found)
     if facts["wal_level"] != "logical":
-        add(f"wal_level is {facts['wal_level']}", "set wal_level = logical and restart the server")
+        add(
+            f"wal_level is {facts['wal_level']}",
+            f"set wal_level = logical and restart the server{instead}",
+        )
     if facts["free_slots"] < 1:
         add("no replication slot is free", "raise max_replication_slots, or drop a slot that nobody uses")
     if facts["free_senders"] < 2:
@@ -197,7 +213,8 @@ def of_subscriber(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     return found
 
 
-def _of_server(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+def of_server(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+    """What is against that server taking part in any move."""
     found: list[Obstacle] = []
     add = _Adder(f"shard {shard}", found)
     user, database = facts["user"], facts["database"]

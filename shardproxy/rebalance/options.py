@@ -20,7 +20,8 @@ class MoveOptions:
     that one shard may take part in. ``batch``: rows deleted in one transaction. ``rollback_window``: how long
     the source's rows are kept current after the cut-over, so that the move can be rolled back.
     ``way_back``: prepare for that, as far as the servers can, also without a window, so that a move whose
-    verification finds differences reverses itself.
+    verification finds differences reverses itself. ``offline``: follow no stream, and hold the rows while
+    they are copied and compared; it has no way back.
     """
 
     max_rate: int = 0
@@ -35,6 +36,12 @@ class MoveOptions:
     batch: int = 5000
     rollback_window: float = 0.0
     way_back: bool = True
+    offline: bool = False
+
+    @property
+    def has_way_back(self) -> bool:
+        """Whether one is to be prepared."""
+        return not self.offline and (self.way_back or self.rollback_window > 0)
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

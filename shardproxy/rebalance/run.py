@@ -12,10 +12,11 @@ from shardproxy.rebalance.fail_points import fail_point
 from shardproxy.rebalance.finish import clean, forget, settle, unlist
 from shardproxy.rebalance.follow import follow
 from shardproxy.rebalance.obstacles import Obstructed
+from shardproxy.rebalance.offline import carry, compare
 from shardproxy.rebalance.preflight import preflight
 from shardproxy.rebalance.rollback import adopt, check_way_back, end_first, stream_lost, undo_rollback
 from shardproxy.rebalance.soak import soak, soaks
-from shardproxy.rebalance.steps import IN_THE_PAUSE, SAYS, Step
+from shardproxy.rebalance.steps import IN_THE_PAUSE, OFFLINE, ORDER, SAYS, Step
 from shardproxy.rebalance.stream import StreamLost
 from shardproxy.rebalance.verify import VerificationFailed, verify
 from shardproxy.rebalance.way_back import prepare
@@ -30,12 +31,13 @@ async def run(drive: Drive) -> None:
     """
     cut_over = CutOver(drive)
     copies = 0
+    order = OFFLINE if drive.options.offline else ORDER
     step = await _start(drive)
     try:
         while step is not Step.DONE:
             copies += step is Step.COPY
             if step is Step.SOAK and not soaks(drive):
-                step = step.following
+                step = Step.RETIRE_SOURCE
                 continue
             await drive.begin(step, SAYS[step], **(cut_over.arrived if step is Step.FLIP else {}))
             fail_point(step)
@@ -43,7 +45,7 @@ async def run(drive: Drive) -> None:
                 if step is Step.SOAK and not await soak(drive):
                     return
                 await _act(drive, cut_over, step)
-                step = step.following
+                step = order[order.index(step) + 1]
             except StreamLost as lost:
                 if step in IN_THE_PAUSE:
                     await cut_over.take_back()
@@ -96,7 +98,11 @@ async def _start(drive: Drive) -> Step:
     if await has_flipped(drive):
         return Step.FLIP
     await take_back(drive)
-    return Step.FOLLOW
+    if not drive.options.offline:
+        return Step.FOLLOW
+    if drive.move.facts.get("touched"):
+        await remove_copy(drive)
+    return Step.HOLD
 
 
 async def _act(drive: Drive, cut_over: CutOver, step: Step) -> None:
@@ -117,6 +123,12 @@ async def _act(drive: Drive, cut_over: CutOver, step: Step) -> None:
             await cut_over.fence()
         case Step.ARRIVE:
             await cut_over.arrive()
+        case Step.HOLD:
+            await cut_over.hold()
+        case Step.CARRY:
+            await carry(drive)
+        case Step.COMPARE:
+            await compare(drive, cut_over)
         case Step.FLIP:
             await cut_over.flip()
         case Step.VERIFY:
@@ -135,7 +147,7 @@ async def _look_for_obstacles(drive: Drive) -> None:
     if drive.reverses is not None:
         await check_way_back(drive)
         return
-    at, asked = drive.at, drive.options.rollback_window > 0
+    at = drive.at
     shard_map = await maps.read(at.catalog)
     specs = (drive.source, drive.target)
     found = await preflight(
@@ -145,8 +157,7 @@ async def _look_for_obstacles(drive: Drive) -> None:
         shard_map,
         drive.moving,
         specs,
-        drive.options.concurrent,
-        asked=asked,
+        drive.options,
     )
     if obstacles := [each for each in found if not each.warning]:
         raise Obstructed(obstacles)

@@ -17,6 +17,14 @@
 ``settle``         the map does not list the move; the source has forgotten it
 =================  ===========================================================================================
 
+A move ``offline`` has three steps in the place of those from ``copy`` to ``verify``, before its ``flip``:
+
+===========  ===============================================================================================
+``hold``     the rows are taken from their users, as by ``fence``
+``carry``    all rows are copied; nobody can change them
+``compare``  both sides are equal, and what the target has is safe
+===========  ===============================================================================================
+
 An abort, before the flip, gives the rows back to their users, and takes away what the copy made and the map's
 entry. A rollback (rollback.py) is a move of its own, with the same steps, that adopts the way back instead of
 copying.
@@ -45,17 +53,30 @@ class Step(StrEnum):
     DONE = "done"
     ABORT = "abort"
     ABORTED = "aborted"
-
-    @property
-    def following(self) -> "Step":
-        """The step after this one."""
-        return ORDER[ORDER.index(self) + 1]
+    HOLD = "hold"
+    CARRY = "carry"
+    COMPARE = "compare"
 
 
 ORDER = tuple(Step)[: tuple(Step).index(Step.DONE) + 1]
 """The steps of a move that is not aborted."""
 
-IN_THE_PAUSE = (Step.FENCE, Step.ARRIVE, Step.FLIP)
+OFFLINE = (
+    Step.PLANNED,
+    Step.ANNOUNCE,
+    Step.RETIRE,
+    Step.HOLD,
+    Step.CARRY,
+    Step.COMPARE,
+    Step.FLIP,
+    Step.RETIRE_SOURCE,
+    Step.CLEAN,
+    Step.SETTLE,
+    Step.DONE,
+)
+"""Those of a move that follows no stream."""
+
+IN_THE_PAUSE = (Step.FENCE, Step.ARRIVE, Step.HOLD, Step.CARRY, Step.COMPARE, Step.FLIP)
 """A driver that begins anew in one of these gives the rows back first, unless the flip has happened."""
 
 AFTER_THE_FLIP = ORDER[ORDER.index(Step.FLIP) + 1 :]
@@ -70,6 +91,9 @@ SAYS = {
     Step.WAY_BACK: "preparing the way back",
     Step.FENCE: "taking the rows from their users",
     Step.ARRIVE: "waiting for the last changes",
+    Step.HOLD: "taking the rows from their users until they are copied",
+    Step.CARRY: "copying, while the rows are held",
+    Step.COMPARE: "comparing both sides, while the rows are held",
     Step.FLIP: "giving the rows to the target",
     Step.VERIFY: "comparing both sides",
     Step.SOAK: "keeping the source's rows current",

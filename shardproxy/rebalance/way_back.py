@@ -30,7 +30,7 @@ async def prepare(drive: Drive) -> None:
     that cannot be made; else raises what is in the way.
     """
     asked = drive.options.rollback_window > 0
-    if drive.reverses is not None or not (asked or drive.options.way_back) or await is_there(drive):
+    if drive.reverses is not None or not drive.options.has_way_back or await is_there(drive):
         return
     await remove_way_back(drive)
     try:

@@ -30,7 +30,9 @@ def installed(install: Install) -> Iterator[Installed]:
 
 
 class ToAndFro:
-    """A disturbance: ``times`` moves of some tenants to the next shard, one after the other."""
+    """A disturbance: ``times`` moves of some tenants to another shard, one after the other; every fourth is
+    offline.
+    """
 
     def __init__(self, installed: Installed, random: Random, times: int) -> None:
         self.installed = installed
@@ -41,7 +43,7 @@ class ToAndFro:
 
     async def __call__(self, progress: Progress) -> None:
         names = self.installed.names()
-        for first in [tenant for tenant, _ in zip(cycle(TENANTS), range(self.times), strict=False)]:
+        for number, first in zip(range(self.times), cycle(TENANTS), strict=False):
             await progress.more(20)
             beside = [t for t in TENANTS if self.at[t] == self.at[first] and self.random.random() < 0.3]
             tenants = sorted({first, *beside})
@@ -50,7 +52,7 @@ class ToAndFro:
                 self.installed.installation,
                 Keys("tenant", tuple(tenants)),
                 names[target],
-                MoveOptions(grace=20.0),
+                MoveOptions(grace=20.0, offline=number % 4 == 3),
             )
             self.at |= dict.fromkeys(tenants, target)
 

@@ -15,7 +15,7 @@ from shardproxy.catalog.journal import Keys
 from shardproxy.rebalance import move as rebalance
 from shardproxy.rebalance.fail_points import ADOPTED, POINTS
 from shardproxy.rebalance.options import MoveOptions
-from shardproxy.rebalance.steps import ORDER, Step
+from shardproxy.rebalance.steps import OFFLINE, ORDER, Step
 from tests.rebalance.installed import Installed
 from tests.rebalance.mover import Mover
 from tests.rebalance.writer import Writer
@@ -25,6 +25,7 @@ from tests.support.rest import wait_until
 SOAKING = MoveOptions(grace=1.0, rollback_window=3600.0)
 HEALED_WITHIN = 15.0
 PAUSE = 3.0
+HELD = (Step.HOLD, Step.CARRY, Step.COMPARE)
 FAULTS = (
     "mover killed",
     "source killed",
@@ -48,7 +49,8 @@ def cases() -> Iterator[tuple[int, Step, str, str]]:
 
 def rollback_cases() -> Iterator[tuple[int, Step, str, str]]:
     """The same for a rollback: the mover is killed where a step begins and where it has adopted its stream."""
-    steps = [step for step in POINTS if step not in (Step.WAY_BACK, Step.SOAK)]
+    steps = [step for step in POINTS if step in ORDER and step not in (Step.WAY_BACK, Step.SOAK)]
+    steps.append(Step.ABORT)
     for i, step in enumerate(steps):
         point = ADOPTED if step is Step.COPY else POINTS[step][0]
         for j, fault in enumerate(FAULTS):
@@ -61,9 +63,9 @@ ROLLBACK_CASES = [case for number, *case in rollback_cases() if ALL or number % 
 
 def test_every_step_has_a_crash_case() -> None:
     steps = {step for step, _, _ in CASES}
-    assert steps == {*ORDER, Step.ABORT} - {Step.DONE}
+    assert steps == {*ORDER, *OFFLINE, Step.ABORT} - {Step.DONE}
     assert {fault for _, fault, _ in CASES} == set(FAULTS)
-    assert {step for _, step, _, _ in rollback_cases()} == steps - {Step.WAY_BACK, Step.SOAK}
+    assert {step for _, step, _, _ in rollback_cases()} == steps - {Step.WAY_BACK, Step.SOAK, *HELD}
     assert {fault for _, fault, _ in ROLLBACK_CASES} == set(FAULTS)
 
 
@@ -93,6 +95,8 @@ def test_a_move_survives(installed: Installed, tenant: str, step: Step, fault: s
             verb = ("moves", "abort", str(number))
         else:
             verb = ("tenant", "move", tenant, "--to", target, "--grace", "1")
+        if step in HELD:
+            verb = (*verb, "--offline")
         if step is Step.SOAK:
             verb = (*verb, "--rollback-window", "10ms", "--wait")
         healed_since = strike(installed, verb, fault, point, source, target)
