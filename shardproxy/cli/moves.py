@@ -1,16 +1,19 @@
 """``shardproxy moves``: the moves there were and are, and going on with them or undoing them."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table as TextTable
 
 from shardproxy.catalog.journal import Buckets, Entry, Move
-from shardproxy.cli.moving import Command, ShowProgress, installation, write_outcomes
+from shardproxy.cli.moving import Command, Show, ShowProgress, Wait, installation, write_outcomes
 from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, print_table, write_json
 from shardproxy.config.load import load
 from shardproxy.rebalance import move as rebalance
+from shardproxy.rebalance.drive import Soak
+from shardproxy.rebalance.soak import until_of
 from shardproxy.rebalance.what import named
 
 moves = typer.Typer(
@@ -57,7 +60,7 @@ def list_(
             named(move.what),
             f"{move.facts.get('rows', 0):,}",
             f"{move.created:%Y-%m-%d %H:%M:%S}",
-            move.failure or "",
+            _remark(move),
         )
     print_table(table)
 
@@ -86,16 +89,42 @@ def show(number: Number, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = 
 def resume(
     number: Number,
     accept_differences: Accept = False,
+    wait: Wait = False,
     progress: ShowProgress = None,
     config: ConfigFile = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with a move from where it stands, whatever has stopped it."""
+    """Go on with a move from where it stands, whatever has stopped it.
+
+    One that is in its rollback window stays there until that is over.
+    """
+    soak = Soak.WAIT if wait else Soak.REST
+    _go_on(number, soak, accept_differences, progress, config, as_json=as_json)
+
+
+@moves.command("finish")
+def finish(
+    number: Number,
+    accept_differences: Accept = False,
+    progress: ShowProgress = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a move to its end, also in its rollback window: it cannot be rolled back afterwards."""
+    _go_on(number, Soak.END, accept_differences, progress, config, as_json=as_json)
+
+
+@moves.command("rollback")
+def rollback(
+    number: Number,
+    progress: ShowProgress = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Roll a move back in its rollback window: its rows return, with all that was written since."""
     shards = installation(load(config))
     command = Command(progress, as_json=as_json)
-    outcome = command.run(
-        lambda report: rebalance.resume(shards, number, report, accept_differences=accept_differences)
-    )
+    outcome = command.run(lambda report: rebalance.roll_back(shards, number, report))
     write_outcomes([outcome], (), as_json=as_json)
 
 
@@ -111,6 +140,27 @@ def abort(
     command = Command(progress, as_json=as_json)
     outcome = command.run(lambda report: rebalance.abort(shards, number, report))
     write_outcomes([outcome], (), as_json=as_json)
+
+
+def _go_on(
+    number: int, soak: Soak, accept_differences: bool, show: Show | None, config: Path, *, as_json: bool
+) -> None:
+    shards = installation(load(config))
+    command = Command(show, as_json=as_json)
+    outcome = command.run(
+        lambda report: rebalance.resume(
+            shards, number, report, accept_differences=accept_differences, soak=soak
+        )
+    )
+    write_outcomes([outcome], (), as_json=as_json)
+
+
+def _remark(move: Move) -> str:
+    """What there is to say of a move besides its step."""
+    until = until_of(move.facts)
+    if move.failure or until is None or move.has_ended:
+        return move.failure or ""
+    return f"can be rolled back until {until.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _as_json(move: Move) -> dict[str, Any]:

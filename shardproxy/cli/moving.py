@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -13,6 +14,7 @@ from shardproxy.cli.output import console, fail, write_json
 from shardproxy.cli.progress import Bars, Lines
 from shardproxy.config import assemble
 from shardproxy.config.model import Config
+from shardproxy.config.model.units import DAY, Duration
 from shardproxy.errors import ShardproxyError
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.move import Outcome
@@ -23,8 +25,17 @@ from shardproxy.rebalance.progress import Progress, Report, silent
 T = TypeVar("T")
 
 DEFAULTS = MoveOptions()
+LONGEST_WINDOW = 30 * DAY
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+
+def seconds(said: object) -> float:
+    """A duration as the configuration has it (``30s``, ``2h``). Raises typer.BadParameter."""
+    try:
+        return float(Duration(0, LONGEST_WINDOW).parse(said) or 0.0)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 class Show(StrEnum):
@@ -68,6 +79,23 @@ Grace = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Tables copied at the same time.")]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Hold the rows while they are copied and compared; for servers without logical decoding.",
+    ),
+]
+RollbackWindow = Annotated[
+    float,
+    typer.Option(
+        "--rollback-window",
+        parser=seconds,
+        metavar="DURATION",
+        help="How long it can be rolled back, such as 2h: the rows it leaves are kept current meanwhile.",
+    ),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Stay until the rollback window is over.")]
 ShowProgress = Annotated[
     Show | None,
     typer.Option("--progress", help="How progress is shown on standard error; default: bars on a terminal."),
@@ -185,7 +213,14 @@ def write_outcomes(outcomes: list[Outcome], there: tuple[str, ...], *, as_json: 
     for each in outcomes:
         pause = "" if each.pause is None else f", paused for {each.pause * 1000:.0f} ms"
         verified = "" if each.verified is None else f", verified: {each.verified}"
+        ended = each.state if each.until is None else "has moved"
         typer.echo(
-            f"move {each.number} {each.state}: {each.rows} rows from {each.source} to {each.target} "
+            f"move {each.number} {ended}: {each.rows} rows from {each.source} to {each.target} "
             f"in {each.seconds:.1f} s{pause}{verified}"
         )
+        if each.until is not None:
+            until = datetime.fromisoformat(each.until).astimezone()
+            typer.echo(
+                f"it can be rolled back until {until:%Y-%m-%d %H:%M:%S %Z}:  shardproxy moves rollback "
+                f"{each.number}\nthen, or before, it is ended by:  shardproxy moves finish {each.number}"
+            )

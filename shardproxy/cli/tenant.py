@@ -24,8 +24,11 @@ from shardproxy.cli.moving import (
     MaxLag,
     MaxPause,
     MaxRate,
+    Offline,
+    RollbackWindow,
     ShowProgress,
     To,
+    Wait,
     Workers,
     installation,
     write_outcomes,
@@ -128,13 +131,17 @@ def move(
     max_pause: MaxPause = DEFAULTS.max_pause,
     grace: Grace = DEFAULTS.grace,
     workers: Workers = DEFAULTS.workers,
+    rollback_window: RollbackWindow = DEFAULTS.rollback_window,
+    wait: Wait = False,
+    offline: Offline = False,
     progress: ShowProgress = None,
     config: ConfigFile = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Move tenants to another shard while they are used.
 
-    Their statements pause for some milliseconds at the end. Ctrl-C stops it, and says how to go on.
+    Their statements pause for some milliseconds at the end; with --offline, for all of the copy. Ctrl-C stops
+    it, and says how to go on.
     """
     options = load(config)
     chosen = MoveOptions(
@@ -144,6 +151,8 @@ def move(
         max_pause=max_pause,
         grace=grace,
         workers=workers,
+        rollback_window=rollback_window,
+        offline=offline,
     )
     what = Keys(group or options.tenant_group_name, tuple(names))
     shards = installation(options)
@@ -154,7 +163,7 @@ def move(
         if plan.obstacles:
             raise typer.Exit(1)
         return
-    outcomes = command.run(lambda report: rebalance.move(shards, what, to, chosen, report))
+    outcomes = command.run(lambda report: rebalance.move(shards, what, to, chosen, report, wait=wait))
     moved = {key for each in outcomes if isinstance(each.what, Keys) for key in each.what.keys}
     write_outcomes(outcomes, tuple(name for name in names if name not in moved), as_json=as_json)
 
@@ -213,7 +222,8 @@ def _write_plan(plan: Plan, *, as_json: bool) -> None:
     for key in plan.there:
         typer.echo(f"{key} is there already")
     for each in plan.moves:
-        typer.echo(f"from {each.source} to {each.target}, about {each.seconds:.0f} s:")
+        held = f"; its rows are held for about {each.held:.0f} s of it" if each.held >= 1 else ""
+        typer.echo(f"from {each.source} to {each.target}, about {each.seconds:.0f} s{held}:")
         table = TextTable(box=None, pad_edge=False)
         for heading in ("", "rows", "bytes"):
             table.add_column(heading, justify="right" if heading else "left")

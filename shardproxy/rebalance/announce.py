@@ -24,7 +24,10 @@ async def announce(drive: Drive) -> None:
     if listed(await maps.read(drive.at.catalog), move.number) is None:
         why = f"move {move.number}: {named(move.what)} from {move.source} to {move.target}"
         await maps.publish(
-            drive.at.catalog, lambda shard_map: announced(shard_map, drive.moving), why, drive.shards
+            drive.at.catalog,
+            lambda shard_map: announced(shard_map, drive.moving, drive.reverses),
+            why,
+            drive.shards,
         )
 
 

@@ -20,6 +20,7 @@ from shardproxy.rebalance.throttle import Throttle
 from shardproxy.replication import publication, slot, subscription
 from shardproxy.replication.quoting import literal
 from shardproxy.replication.wal_sender import WalSender
+from shardproxy.topology.tables import RelationName
 
 MARKER: Final = ("shardproxy", "marker")
 LOOK_EVERY: Final = 0.25
@@ -46,15 +47,13 @@ async def copy(drive: Drive) -> None:
     else:
         await drive.note("from here on, rows of the move on the target are ours", touched=True)
     await drive.note("looked at the source's files", files=await files_of(drive.at.source, drive.tables))
-    rows = {table.name: table.condition for table in drive.tables}
-    rows[MARKER] = f"move = {drive.move.number}"
-    await publication.create(drive.at.source, drive.name, rows)
+    await publication.create(drive.at.source, drive.name, published_rows(drive))
     fail_point("copy.published")
     wal_sender = await WalSender.open(drive.source.primary, driver_name(drive.move.number))
     try:
-        made = await _make_slot(drive, wal_sender)
+        made = await make_slot(drive, wal_sender, drive.slot, drive.move.source)
         fail_point("copy.slot")
-        await _Copies(drive, made.snapshot).run()
+        await Copies(drive, made.snapshot).run()
     finally:
         wal_sender.close()
     fail_point("copy.copied")
@@ -63,8 +62,16 @@ async def copy(drive: Drive) -> None:
     await subscription.create(drive.at.target, drive.name, publisher, drive.name, drive.slot)
 
 
+def published_rows(drive: Drive) -> dict[RelationName, str]:
+    """What a stream of the move publishes: the rows of each table, and its marks."""
+    return {table.name: table.condition for table in drive.tables} | {MARKER: f"move = {drive.move.number}"}
+
+
 async def remove_copy(drive: Drive) -> None:
-    """Take away the stream and the rows on the target."""
+    """Take away both streams, that of the way back first, or the source's rows would go with those on the
+    target, which go last.
+    """
+    await remove_way_back(drive)
     await remove_stream(drive)
     await delete_rows(drive, drive.move.target, what="deleting the copied rows of")
 
@@ -77,15 +84,22 @@ async def remove_stream(drive: Drive) -> None:
     await publication.drop(drive.at.source, drive.name)
 
 
-async def _make_slot(drive: Drive, wal_sender: WalSender) -> slot.ExportedSlot:
+async def remove_way_back(drive: Drive) -> None:
+    """Take away the subscription, the slot and the publication of the way back, where they are there."""
+    await subscription.drop(drive.at.source, drive.back_name)
+    await slot.drop(drive.at.target, drive.back_slot)
+    await publication.drop(drive.at.target, drive.back_name)
+
+
+async def make_slot(drive: Drive, wal_sender: WalSender, name: str, shard: str) -> slot.ExportedSlot:
     """A slot begins when every older transaction that writes has ended; says for whom it waits."""
-    making = asyncio.create_task(slot.create(wal_sender, drive.slot))
+    making = asyncio.create_task(slot.create(wal_sender, name))
     try:
         while not (await asyncio.wait((making,), timeout=1))[0]:
-            row = await drive.at.source.fetchrow(_OLDER)
+            row = await drive.at.shard(shard).fetchrow(_OLDER)
             if row is not None:
                 drive.tell(
-                    f"waiting for {row['number']} older transactions on {drive.move.source}, the oldest of "
+                    f"waiting for {row['number']} older transactions on {shard}, the oldest of "
                     f"{row['user']}, pid {row['pid']}, for {row['age']} s"
                 )
         return making.result()
@@ -95,14 +109,14 @@ async def _make_slot(drive: Drive, wal_sender: WalSender) -> slot.ExportedSlot:
             await making
 
 
-class _Copies:
-    """Copies all tables, some at a time, as one snapshot sees them.
+class Copies:
+    """Copies all tables, some at a time, as one snapshot sees them; without one, rows that nobody changes.
 
     Mutable: ``_bytes`` and ``_rows``, what has passed; ``_writers``, backends on the target that are copying;
     ``_done``, rows of the tables that are finished.
     """
 
-    def __init__(self, drive: Drive, snapshot: str) -> None:
+    def __init__(self, drive: Drive, snapshot: str | None = None) -> None:
         self._drive = drive
         self._snapshot = snapshot
         self._throttle = Throttle(drive.options.max_rate, drive.options.max_bytes)
@@ -135,7 +149,8 @@ class _Copies:
         writer = await drive.at.helper(drive.move.target, role=ROLE)
         self._writers.add(writer.get_server_pid())
         async with reader.transaction(isolation="repeatable_read", readonly=True):
-            await reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._snapshot)}")
+            if self._snapshot is not None:
+                await reader.execute(f"SET TRANSACTION SNAPSHOT {literal(self._snapshot)}")
             while self._left:
                 table = self._left.pop()
                 rows = await self._copy(reader, writer, table)

@@ -10,7 +10,7 @@ map is the commit point.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -43,7 +43,7 @@ _SET: Final = "SELECT set_config('lock_timeout', $1, true), set_config('synchron
 _DRAIN: Final = "SELECT pg_advisory_xact_lock($1, $2)"
 _FENCE: Final = """
 WITH fenced AS (UPDATE shardproxy.moving SET state = 'fenced' WHERE move = $1 RETURNING move)
-INSERT INTO shardproxy.marker (move, mark) SELECT move, $2::uuid FROM fenced RETURNING move
+INSERT INTO shardproxy.marker (move, mark) SELECT $3, $2::uuid FROM fenced RETURNING move
 """
 _UNFENCE: Final = (
     "UPDATE shardproxy.moving SET state = 'moving' WHERE move = $1 AND state = 'fenced' RETURNING move"
@@ -77,15 +77,18 @@ class TakenBack(ShardproxyError):
 
 @dataclass(slots=True)
 class CutOver:
-    """One try after the other. Mutable: ``tries``; ``snapshot``: the target's, as the verification needs it,
-    once all has arrived. Of the try under way: ``_mark``, ``_began`` (the loop's time), ``_written`` (the
-    source's position behind the fence). ``_keeper``: the session that keeps the snapshot, and ``_asleep``,
-    what it does meanwhile. ``_replicas``: connections to the shards' replicas.
+    """One try after the other.
+
+    Mutable: ``tries``; ``arrived``: what is known once all has arrived: ``snapshot``, the target's, as the
+    verification needs it, and ``position`` in the target's WAL: all that came from the source is behind it,
+    and nothing of the rows' new users. Of the try under way: ``_mark``, ``_began`` (the loop's time),
+    ``_written`` (the source's position behind the fence). ``_keeper``: the session that keeps the snapshot,
+    and ``_asleep``, what it does meanwhile. ``_replicas``: connections to the shards' replicas.
     """
 
     drive: Drive
     tries: int = 0
-    snapshot: dict[str, str] = field(default_factory=dict)
+    arrived: dict[str, Any] = field(default_factory=dict)
     _mark: UUID = field(default_factory=uuid4)
     _began: float = 0.0
     _written: str = ""
@@ -99,8 +102,20 @@ class CutOver:
         """Take the rows from their users. Raises CutOverFailed when that cannot be done in any of the
         tries.
         """
-        drive = self.drive
         await self._prepare()
+        await self._take()
+        await self._check_files()
+        self._written = await self.drive.at.source.fetchval(_WRITTEN)
+
+    async def hold(self) -> None:
+        """The same for rows that no stream follows: they stay held until the flip, or until they are given
+        back.
+        """
+        await self._open_replicas()
+        await self._take()
+
+    async def _take(self) -> None:
+        drive = self.drive
         clock = asyncio.get_running_loop().time
         while True:
             self.tries += 1
@@ -121,8 +136,6 @@ class CutOver:
                 drive.tell(f"the rows are in use, trying again: {who}")
                 await asyncio.sleep(BETWEEN_TRIES)
             else:
-                await self._check_files()
-                self._written = await drive.at.source.fetchval(_WRITTEN)
                 return
 
     async def _check_files(self) -> None:
@@ -138,11 +151,11 @@ class CutOver:
         return min(self.drive.options.max_pause / 2, FIRST_HOLD * 1.5 ** (self.tries - 1))
 
     async def _drain_and_fence(self, hold: float) -> None:
-        source, number = self.drive.at.source, self.drive.move.number
+        source, number, mark = self.drive.at.source, self.drive.move.number, self.drive.mark
         async with source.transaction(isolation="read_committed"):
             await source.execute(_SET, f"{max(1, round(hold * 1000))}ms")
             await source.execute(_DRAIN, CLASS_GUARD, number)
-            if await source.fetchval(_FENCE, number, self._mark) is None:
+            if await source.fetchval(_FENCE, number, self._mark, mark) is None:
                 raise ShardproxyError(
                     f"shard {self.drive.move.source} does not know of move {number} any more"
                 )
@@ -164,7 +177,10 @@ class CutOver:
             application_name=snapshot_name(drive.move.number),
             settings={"client_connection_check_interval": "0"},
         )
-        for shard in (drive.source, drive.target):
+        await self._open_replicas()
+
+    async def _open_replicas(self) -> None:
+        for shard in (self.drive.source, self.drive.target):
             if shard.name not in self._replicas:
                 self._replicas[shard.name] = await self._connect_replicas(shard)
 
@@ -191,9 +207,10 @@ class CutOver:
                     group.create_task(Stream(drive).arrival(self._mark, began=self._began, hurry=True))
                     group.create_task(self._reached(drive.source, self._written))
                 fail_point("arrive.arrived")
-                self.snapshot = await self._take_snapshot()
+                snapshot = await self._take_snapshot()
                 await advance_sequences(drive)
                 flushed = await drive.at.target.fetchval(_FLUSH)
+                self.arrived = {"snapshot": snapshot, "position": flushed}
                 await subscription.disable(drive.at.target, drive.name)
                 await self._reached(drive.target, flushed)
         except ExceptionGroup as errors:
@@ -212,6 +229,10 @@ class CutOver:
         name, xids = await connection.fetchrow(_EXPORT)
         self._asleep = asyncio.create_task(connection.execute(f"SELECT pg_sleep({LONGEST_SNAPSHOT})"))
         return {"name": name, "xids": xids}
+
+    async def make_safe(self) -> None:
+        """Return when what the target has is on its disk, and on every replica that may be promoted."""
+        await self._reached(self.drive.target, await self.drive.at.target.fetchval(_FLUSH))
 
     async def _reached(self, shard: ShardSpec, position: str) -> None:
         """Return when every replica of a shard, which may be promoted, has what its primary wrote up to
@@ -262,7 +283,7 @@ class CutOver:
             self._asleep = None
 
     async def _forget_snapshot(self) -> None:
-        self.snapshot = {}
+        self.arrived = {}
         await self.close()
         await end_others(self.drive.at.target, snapshot_name(self.drive.move.number))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import asyncpg
@@ -18,18 +19,25 @@ from shardproxy.topology.moves import Moving
 from shardproxy.topology.tables import TableRules
 
 PREFIX: Final = "shardproxy_move_"
+BACK: Final = "shardproxy_back_"
+"""What the names of a move's publication and subscription begin with, before its number; those of the way
+back. The name of the slot begins with theirs.
+"""
 
 
-def object_name(number: int) -> str:
-    """The name of the publication that a move makes on its source, and of the subscription on its target.
-    That of the slot begins so.
+class Soak(StrEnum):
+    """What a driver does in the step ``soak``: ``REST`` leaves the move there, ``WAIT`` stays until the
+    window is over, ``END`` goes on at once.
     """
-    return f"{PREFIX}{number}"
+
+    REST = "rest"
+    WAIT = "wait"
+    END = "end"
 
 
 @dataclass(slots=True)
 class Drive:
-    """One process driving one move. ``database`` is the OID of the source's database.
+    """One process driving one move. ``databases``: the OIDs of the two shards' databases, by shard.
     ``accept_differences``: the move goes on although the verification found some.
 
     Mutable: ``move``, as it was last written to the journal.
@@ -42,19 +50,40 @@ class Drive:
     moving: Moving
     tables: tuple[MovingTable, ...]
     rules: TableRules
-    database: int
+    databases: Mapping[str, int]
     accept_differences: bool
+    soak: Soak
     at: Connections
 
     @property
+    def reverses(self) -> int | None:
+        """The number of the move that this one rolls back; its way back is this one's stream."""
+        return self.move.facts.get("reverses")
+
+    @property
+    def mark(self) -> int:
+        """The number under which marks go through the stream."""
+        return self.move.number if self.reverses is None else self.reverses
+
+    @property
     def name(self) -> str:
-        """The name of the move's objects."""
-        return object_name(self.move.number)
+        """The name of the stream's publication, on the source, and of its subscription, on the target."""
+        return f"{PREFIX if self.reverses is None else BACK}{self.mark}"
 
     @property
     def slot(self) -> str:
-        """The name of the move's slot: slots are the whole server's, so the source's database is in it."""
-        return f"{self.name}_{self.database}"
+        """The name of the stream's slot: slots are the whole server's, so the source's database is in it."""
+        return f"{self.name}_{self.databases[self.move.source]}"
+
+    @property
+    def back_name(self) -> str:
+        """The name of the way back's publication, on the target, and of its subscription, on the source."""
+        return f"{BACK}{self.move.number}"
+
+    @property
+    def back_slot(self) -> str:
+        """The name of the way back's slot, on the target."""
+        return f"{self.back_name}_{self.databases[self.move.target]}"
 
     @property
     def source(self) -> ShardSpec:

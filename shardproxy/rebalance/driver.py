@@ -16,15 +16,26 @@ from shardproxy.catalog import journal, maps
 from shardproxy.catalog.journal import Move, MoveState
 from shardproxy.catalog.maps import MapChanged
 from shardproxy.errors import ShardproxyError, Unavailable
-from shardproxy.rebalance.connections import forget, lock, lock_name, open_catalog, open_shards
+from shardproxy.rebalance import rollback
+from shardproxy.rebalance.connections import (
+    Busy,
+    driver_name,
+    end_others,
+    forget,
+    lock,
+    lock_name,
+    open_catalog,
+    open_shards,
+)
 from shardproxy.rebalance.cut_over import has_flipped, take_back
-from shardproxy.rebalance.drive import Drive
+from shardproxy.rebalance.drive import Drive, Soak
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.options import PATIENCE, MoveOptions
 from shardproxy.rebalance.progress import Progress, Report
 from shardproxy.rebalance.run import run, undo
-from shardproxy.rebalance.steps import IN_THE_PAUSE, Step
+from shardproxy.rebalance.steps import AFTER_THE_FLIP, IN_THE_PAUSE, Step
 from shardproxy.rebalance.tables import read_tables
+from shardproxy.rebalance.verify import VerificationFailed
 from shardproxy.rebalance.what import listed, moving
 
 _log = logging.getLogger("shardproxy.rebalance")
@@ -56,6 +67,37 @@ STOP_TIMEOUT: Final = 5.0
 _DATABASE: Final = "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
 
 
+class Differed(ShardproxyError):
+    """The verification found differences, and the move was, or could not be, rolled back at once. Nothing was
+    deleted that differs.
+    """
+
+    sqlstate = "XX001"
+
+
+def _differed(move: Move, back: int, outcome: ShardproxyError | None) -> Differed:
+    """What is to be said when ``back`` has rolled ``move`` back, with that outcome: none, differences again,
+    or a failure.
+    """
+    source, target = move.source, move.target
+    found = f"move {move.number}: shard {target} did not have what shard {source} had at the cut-over"
+    detail = move.facts.get("differences")
+    if outcome is None:
+        hint = f"Both sides were equal then, and {target} has none of the rows any more."
+    elif isinstance(outcome, VerificationFailed):
+        hint = (
+            f"Nothing was deleted: {target} still has its rows, which do not count. Look at them, and then "
+            f"let them be deleted with: shardproxy moves resume {back} --accept-differences"
+        )
+    else:
+        message = f"{found}, and it could not be reversed: {outcome.message}"
+        return Differed(
+            message, detail=detail, hint=f"Nothing was deleted. See shardproxy moves show {back}."
+        )
+    message = f"{found}; move {back} has reversed it: {source} owns the rows, with all that was written since"
+    return Differed(message, detail=detail, hint=hint)
+
+
 class ForwardOnly(ShardproxyError):
     """The target owns the rows: the move cannot be aborted any more."""
 
@@ -68,16 +110,49 @@ async def drive_on(
     report: Report,
     *,
     accept_differences: bool = False,
+    soak: Soak = Soak.REST,
     patience: float = PATIENCE,
 ) -> Move:
-    """Drive the move of that number to its end, or its abort to its end if it was begun; the move as it is
-    then.
+    """Drive the move of that number to its end, or its abort to its end if it was begun, or into its rollback
+    window; the move as it is then.
 
-    ``accept_differences``: go on although the verification found some. ``patience``: seconds that servers may
-    be away. Raises ShardproxyError (Busy: somebody else does) and, when
+    ``accept_differences``: go on although the verification found some. ``soak``: what to do in the rollback
+    window. ``patience``: seconds that servers may be away. Raises Differed where the verification found
+    differences, once the move is rolled back; other ShardproxyErrors (Busy: somebody else does) and, when
     servers stay away, one of driver.FAULTS; what was left is in the journal, and it can be resumed.
     """
-    return await _persist(installation, number, report, _Wish(_forward, patience, accept_differences))
+    wish = _Wish(_forward, patience, accept_differences, soak)
+    move = await _persist(installation, number, report, wish)
+    differences = move.facts.get("differences")
+    if move.state is MoveState.RUNNING and move.step == Step.SOAK and differences and not accept_differences:
+        raise await _reverse(installation, move, report, patience)
+    return move
+
+
+async def drive_rollback(
+    installation: Installation, number: int, report: Report, *, patience: float = PATIENCE
+) -> Move:
+    """Roll back the move of that number, which soaks; the move that did it. Raises NoWayBack; else as
+    :func:`drive_on`.
+    """
+    back = await rollback.begin(installation, number)
+    try:
+        return await _persist(installation, back, report, _Wish(_forward, patience))
+    except rollback.NoWayBack:
+        await drive_back(installation, back, report, patience=patience)
+        raise
+
+
+async def _reverse(installation: Installation, move: Move, report: Report, patience: float) -> Differed:
+    """Roll back a move whose two sides differ; what is to be said about it."""
+    report(Progress(Step.SOAK, f"the two sides differ; move {move.number} is rolled back", move.number))
+    back = await rollback.begin(installation, move.number)
+    outcome: ShardproxyError | None = None
+    try:
+        await _persist(installation, back, report, _Wish(_forward, patience))
+    except ShardproxyError as failure:
+        outcome = failure
+    return _differed(move, back, outcome)
 
 
 async def drive_back(
@@ -95,7 +170,7 @@ async def _forward(drive: Drive) -> None:
 
 
 async def _backward(drive: Drive) -> None:
-    if await has_flipped(drive) or Step(drive.move.step) in (Step.RETIRE_SOURCE, Step.CLEAN, Step.SETTLE):
+    if Step(drive.move.step) in AFTER_THE_FLIP or await has_flipped(drive):
         raise _forward_only(drive.move)
     await undo(drive)
 
@@ -103,6 +178,11 @@ async def _backward(drive: Drive) -> None:
 def _forward_only(move: Move) -> ForwardOnly:
     if move.has_ended:
         return ForwardOnly(f"move {move.number} is done", hint="Move the rows back.")
+    if move.step == Step.SOAK:
+        return ForwardOnly(
+            f"move {move.number} is behind its commit point: {move.target} owns the rows already",
+            hint=f"Roll it back with shardproxy moves rollback {move.number}.",
+        )
     return ForwardOnly(
         f"move {move.number} can only go forward: {move.target} owns the rows already",
         hint=f"Finish it with shardproxy moves resume {move.number}; then move the rows back.",
@@ -116,6 +196,7 @@ class _Wish:
     work: Callable[[Drive], Awaitable[None]]
     patience: float
     accept_differences: bool = False
+    soak: Soak = Soak.REST
 
 
 async def _persist(installation: Installation, number: int, report: Report, wish: _Wish) -> Move:
@@ -153,6 +234,11 @@ async def _attempt(installation: Installation, number: int, report: Report, wish
             if wish.work is _backward and move.state is MoveState.DONE:
                 raise _forward_only(move)
             return move
+        if (by := await rollback.rolled_back_by(catalog, move)) is not None:
+            raise Busy(
+                f"move {number} is being rolled back by move {by.number}",
+                hint=f"Go on with shardproxy moves resume {by.number}, or abort that one.",
+            )
         drive = await _take_over(installation, catalog, move, report, wish)
         try:
             await journal.update(catalog, number)  # it runs: the last failure is forgotten
@@ -178,6 +264,9 @@ async def _take_over(
     shard_map = await maps.read(catalog)
     at = await open_shards(installation, move.number, move.source, move.target, catalog)
     try:
+        if (first := move.facts.get("reverses")) is not None:
+            for connection in (at.source, at.target):
+                await end_others(connection, driver_name(first))
         found = listed(shard_map, move.number) or moving(shard_map, move)
         return Drive(
             installation=installation,
@@ -188,7 +277,11 @@ async def _take_over(
             moving=found,
             tables=await read_tables(at.source, shard_map, found),
             rules=shard_map.tables,
-            database=await at.source.fetchval(_DATABASE),
+            databases={
+                move.source: await at.source.fetchval(_DATABASE),
+                move.target: await at.target.fetchval(_DATABASE),
+            },
+            soak=wish.soak,
             at=at,
         )
     except BaseException:

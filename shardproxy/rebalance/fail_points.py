@@ -20,10 +20,15 @@ POINTS: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.RETIRE: ("retire",),
     Step.COPY: ("copy", "copy.published", "copy.slot", "copy.table", "copy.copied"),
     Step.FOLLOW: ("follow", "follow.close"),
+    Step.WAY_BACK: ("way_back", "way_back.published", "way_back.slot"),
     Step.FENCE: ("fence", "fence.drained"),
     Step.ARRIVE: ("arrive", "arrive.arrived"),
+    Step.HOLD: ("hold",),
+    Step.CARRY: ("carry", "carry.copied"),
+    Step.COMPARE: ("compare",),
     Step.FLIP: ("flip", "flip.published"),
     Step.VERIFY: ("verify", "verify.table"),
+    Step.SOAK: ("soak", "soak.positioned"),
     Step.RETIRE_SOURCE: ("retire_source",),
     Step.CLEAN: ("clean", "remove.unsubscribed", "remove.batch"),
     Step.SETTLE: ("settle", "settle.published"),
@@ -31,7 +36,10 @@ POINTS: Final[Mapping[Step, tuple[str, ...]]] = {
 }
 """The points of each step, in their order; the first is where it begins, once it is in the journal."""
 
-_known: Final = frozenset(point for points in POINTS.values() for point in points)
+ADOPTED: Final = "copy.adopted"
+"""In the step ``copy`` of a rollback, which copies nothing."""
+
+_known: Final = frozenset(point for points in POINTS.values() for point in points) | {ADOPTED}
 _done: set[str] = set()
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from shardproxy.catalog import maps
 from shardproxy.rebalance.connections import end_others, snapshot_name
-from shardproxy.rebalance.copy import remove_stream
+from shardproxy.rebalance.copy import remove_stream, remove_way_back
 from shardproxy.rebalance.delete import delete_rows
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
@@ -15,7 +15,11 @@ _FORGET_MOVE: Final = "DELETE FROM shardproxy.moving WHERE move = $1"
 
 
 async def clean(drive: Drive) -> None:
-    """The stream goes first, or the deletion of the source's rows would go through it."""
+    """The streams go first, or the deletion of the source's rows would go through one of them, and what the
+    other brings would come after it.
+    """
+    if drive.reverses is None:
+        await remove_way_back(drive)
     await remove_stream(drive)
     await delete_rows(
         drive,
@@ -47,6 +51,6 @@ async def unlist(drive: Drive, why: str) -> None:
 async def forget(drive: Drive) -> None:
     """Take the move's own rows away on both shards."""
     for connection in (drive.at.source, drive.at.target):
-        await connection.execute(_FORGET_MARKS, drive.move.number)
+        await connection.execute(_FORGET_MARKS, drive.mark)
     await drive.at.source.execute(_FORGET_MOVE, drive.move.number)
     await end_others(drive.at.target, snapshot_name(drive.move.number))

@@ -7,9 +7,10 @@ from typing import Any
 from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.catalog import journal
 from shardproxy.catalog.journal import Buckets, Entry, Move, What
-from shardproxy.errors import Unavailable
+from shardproxy.errors import ShardproxyError, Unavailable
 from shardproxy.rebalance.connections import forget, open_catalog
-from shardproxy.rebalance.driver import drive_back, drive_on
+from shardproxy.rebalance.drive import Soak
+from shardproxy.rebalance.driver import drive_back, drive_on, drive_rollback
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.obstacles import Obstructed
 from shardproxy.rebalance.options import MoveOptions
@@ -23,8 +24,9 @@ APPLICATION_NAME = "shardproxy moves"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a move ended. ``pause``: seconds between the fence and the flip. ``steps``: seconds of each step,
-    all its tries together. ``verified``: how exactly the two sides were compared.
+    """How a move ended, or where it rests: ``until`` is when its rollback window is over. ``pause``: seconds
+    between the fence and the flip. ``steps``: seconds of each step, all its tries together. ``verified``: how
+    exactly the two sides were compared.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Outcome:
     bytes: int
     pause: float | None
     verified: str | None
+    until: str | None
     seconds: float
     steps: dict[str, float]
 
@@ -56,6 +59,7 @@ class Outcome:
             "bytes": self.bytes,
             "pause_seconds": self.pause,
             "verified": self.verified,
+            "rollback_until": self.until,
             "seconds": round(self.seconds, 3),
             "steps": {step: round(seconds, 3) for step, seconds in self.steps.items()},
         }
@@ -67,15 +71,19 @@ async def move(
     target: str,
     options: MoveOptions | None = None,
     report: Report = silent,
+    *,
+    wait: bool = False,
 ) -> list[Outcome]:
     """Move keys or buckets to the shard called ``target``: one move after the other for each shard they come
-    from.
+    from. ``wait``: until the rollback window is over; else a move that has one rests in it.
 
     Nothing is done for what is there already. Raises Obstructed before anything is changed, with every
     obstacle; other ShardproxyErrors when a move stops on its way: the journal has it, and it can be resumed
     or aborted.
     """
     chosen = options or MoveOptions()
+    if chosen.offline and chosen.rollback_window > 0:
+        raise ShardproxyError("an offline move has no way back", sqlstate="22023")
     async with _Words():
         report(Progress(Step.PLANNED, "looking for obstacles", begins=True))
         plan = await make_plan(installation, what, target, chosen)
@@ -85,7 +93,8 @@ async def move(
         for planned in plan.moves:
             number = await _write_down(installation, planned, chosen)
             try:
-                ended = await drive_on(installation, number, report, patience=chosen.patience)
+                soak = Soak.WAIT if wait else Soak.REST
+                ended = await drive_on(installation, number, report, soak=soak, patience=chosen.patience)
                 outcomes.append(await _outcome(installation, ended))
             except (Obstructed, MapConflict):  # somebody else was quicker
                 if (await read(installation, number))[0].step in (Step.PLANNED, Step.ANNOUNCE):
@@ -95,15 +104,29 @@ async def move(
 
 
 async def resume(
-    installation: Installation, number: int, report: Report = silent, *, accept_differences: bool = False
+    installation: Installation,
+    number: int,
+    report: Report = silent,
+    *,
+    accept_differences: bool = False,
+    soak: Soak = Soak.REST,
 ) -> Outcome:
-    """Drive an unfinished move to its end, or to the end of its abort if one was begun.
+    """Drive an unfinished move to its end, or to the end of its abort if one was begun, or into its rollback
+    window; ``soak`` says what is done there.
 
     ``accept_differences``: also if the verification finds some. Of a move that has ended, how it did.
     """
     async with _Words():
-        ended = await drive_on(installation, number, report, accept_differences=accept_differences)
+        ended = await drive_on(installation, number, report, accept_differences=accept_differences, soak=soak)
         return await _outcome(installation, ended)
+
+
+async def roll_back(installation: Installation, number: int, report: Report = silent) -> Outcome:
+    """Move the rows of a move that is in its rollback window back to where they were; how the move that does
+    it ended. Raises NoWayBack.
+    """
+    async with _Words():
+        return await _outcome(installation, await drive_rollback(installation, number, report))
 
 
 async def abort(installation: Installation, number: int, report: Report = silent) -> Outcome:
@@ -166,6 +189,7 @@ async def _outcome(installation: Installation, ended: Move) -> Outcome:
         bytes=ended.facts.get("bytes", 0),
         pause=ended.facts.get("pause"),
         verified=ended.facts.get("verified"),
+        until=ended.facts.get("until") if ended.step == Step.SOAK else None,
         seconds=(ended.updated - ended.created).total_seconds(),
         steps=steps,
     )

@@ -1,7 +1,7 @@
 """What can be in the way of a move, worded: what it is, and what to do about it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shardproxy.errors import ShardproxyError
@@ -121,6 +121,19 @@ _WARNINGS: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 
+OF_STREAMS: Final = frozenset(
+    (
+        "unlogged",
+        "generated key",
+        "user collation",
+        "no identity",
+        "identity without key",
+        "generated identity",
+        "slow identity",
+    )
+)
+"""Kinds that only a stream of changes minds."""
+
 
 def of_table(shards: Iterable[str], kind: str, table: str, detail: str) -> Obstacle:
     """A row of obstacles.sql that was found on ``shards``."""
@@ -132,22 +145,7 @@ def of_table(shards: Iterable[str], kind: str, table: str, detail: str) -> Obsta
 
 def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     """What a row of server_facts.sql says against moves from that server."""
-    found = _of_server(shard, facts)
-    add = _Adder(f"shard {shard}", found)
-    if facts["wal_level"] != "logical":
-        add(f"wal_level is {facts['wal_level']}", "set wal_level = logical and restart the server")
-    if facts["free_slots"] < 1:
-        add("no replication slot is free", "raise max_replication_slots, or drop a slot that nobody uses")
-    if facts["free_senders"] < 2:
-        add("a move needs two free WAL senders", "raise max_wal_senders")
-    if facts["prepared"]:
-        names = ", ".join(facts["prepared"])
-        add(
-            f"there are prepared transactions: {names}",
-            "a replication slot waits for their end; COMMIT PREPARED or ROLLBACK PREPARED them",
-        )
-    if not facts["superuser"] and not facts["replication"]:
-        add(f'"{facts["user"]}" may not replicate', f'ALTER ROLE "{facts["user"]}" REPLICATION')
+    found = [*of_server(shard, facts), *of_publisher(shard, facts, "; or move with --offline")]
     if facts["large_objects"]:
         found.append(
             Obstacle(
@@ -161,7 +159,41 @@ def of_source(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
 
 def of_target(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     """What a row of server_facts.sql says against moves to that server."""
-    found = _of_server(shard, facts)
+    return [*of_server(shard, facts), *of_subscriber(shard, facts)]
+
+
+def of_way_back(found: Iterable[Obstacle], *, asked: bool) -> list[Obstacle]:
+    """What is in the way of a way back: of the move itself only if one was asked for."""
+    return [replace(each, what=f"no way back: {each.what}", warning=not asked) for each in found]
+
+
+def of_publisher(shard: str, facts: Mapping[str, Any], instead: str = "") -> list[Obstacle]:
+    """What is against a stream of changes from that server; ``instead``: what could be done without one."""
+    found: list[Obstacle] = []
+    add = _Adder(f"shard {shard}", found)
+    if facts["wal_level"] != "logical":
+        add(
+            f"wal_level is {facts['wal_level']}",
+            f"set wal_level = logical and restart the server{instead}",
+        )
+    if facts["free_slots"] < 1:
+        add("no replication slot is free", "raise max_replication_slots, or drop a slot that nobody uses")
+    if facts["free_senders"] < 2:
+        add("a move needs two free WAL senders", "raise max_wal_senders")
+    if facts["prepared"]:
+        names = ", ".join(facts["prepared"])
+        add(
+            f"there are prepared transactions: {names}",
+            "a replication slot waits for their end; COMMIT PREPARED or ROLLBACK PREPARED them",
+        )
+    if not facts["superuser"] and not facts["replication"]:
+        add(f'"{facts["user"]}" may not replicate', f'ALTER ROLE "{facts["user"]}" REPLICATION')
+    return found
+
+
+def of_subscriber(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+    """What is against a stream of changes to that server."""
+    found: list[Obstacle] = []
     add = _Adder(f"shard {shard}", found)
     if facts["free_workers"] < 1:
         add(
@@ -181,7 +213,8 @@ def of_target(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
     return found
 
 
-def _of_server(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+def of_server(shard: str, facts: Mapping[str, Any]) -> list[Obstacle]:
+    """What is against that server taking part in any move."""
     found: list[Obstacle] = []
     add = _Adder(f"shard {shard}", found)
     user, database = facts["user"], facts["database"]

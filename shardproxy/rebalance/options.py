@@ -17,7 +17,11 @@ class MoveOptions:
     ``cut_over_attempts``: how often. ``grace``: sessions that hold up the retirement of an old epoch for
     longer are terminated. ``patience``: how long servers may be away before the driver gives up (the move can
     then be resumed). ``workers``: tables that are copied at the same time. ``concurrent``: unfinished moves
-    that one shard may take part in. ``batch``: rows deleted in one transaction.
+    that one shard may take part in. ``batch``: rows deleted in one transaction. ``rollback_window``: how long
+    the source's rows are kept current after the cut-over, so that the move can be rolled back.
+    ``way_back``: prepare for that, as far as the servers can, also without a window, so that a move whose
+    verification finds differences reverses itself. ``offline``: follow no stream, and hold the rows while
+    they are copied and compared; it has no way back.
     """
 
     max_rate: int = 0
@@ -30,6 +34,14 @@ class MoveOptions:
     workers: int = 2
     concurrent: int = 4
     batch: int = 5000
+    rollback_window: float = 0.0
+    way_back: bool = True
+    offline: bool = False
+
+    @property
+    def has_way_back(self) -> bool:
+        """Whether one is to be prepared."""
+        return not self.offline and (self.way_back or self.rollback_window > 0)
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps them."""

@@ -25,7 +25,11 @@ APPLICATION_NAME: Final = "shardproxy plan"
 
 ROWS_A_SECOND: Final = 100_000
 SECONDS_A_MOVE: Final = 2.0
-"""For the expected time: what copying, comparing and deleting together do, and what a move needs besides."""
+SECONDS_A_HOLD: Final = 0.5
+SECONDS_A_PAUSE: Final = 0.1
+"""For the expected time: what copying, comparing and deleting together do, and what a move needs besides;
+what an offline move needs besides while the rows are held; the pause of any other.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class Planned:
     """One move from one shard. ``keys``: the size of each key's rows, when keys move; ``tables``: of each
     table's.
 
-    ``seconds``: how long it will take, roughly. ``obstacles``: what is in the way; ``warnings``: what is not.
+    ``seconds``: how long it will take, roughly; ``held``: how much of it the rows can not be used.
+    ``obstacles``: what is in the way; ``warnings``: what is not.
     """
 
     source: str
@@ -53,6 +58,7 @@ class Planned:
     tables: dict[str, Size] = field(default_factory=dict)
     keys: dict[str, Size] = field(default_factory=dict)
     seconds: float = 0.0
+    held: float = 0.0
     obstacles: tuple[Obstacle, ...] = ()
     warnings: tuple[Obstacle, ...] = ()
 
@@ -80,6 +86,7 @@ class Planned:
             "rows": self.size.rows,
             "bytes": self.size.bytes,
             "expected_seconds": round(self.seconds, 1),
+            "held_seconds": round(self.held, 1),
             "obstacles": [{"what": each.what, "remedy": each.remedy} for each in self.obstacles],
             "warnings": [{"what": each.what, "remedy": each.remedy} for each in self.warnings],
         }
@@ -144,9 +151,9 @@ async def _plan_one(
             opened.append(
                 await connect(primary, APPLICATION_NAME, timeout=CONNECT_TIMEOUT, settings=ROW_SETTINGS)
             )
-        spec = installation.shard(name)
+        specs = (installation.shard(name), installation.shard(target))
         here, there = opened
-        found = await preflight(catalog, here, there, shard_map, move, spec, options.concurrent)
+        found = await preflight(catalog, here, there, shard_map, move, specs, options)
         tables: dict[str, Size] = {}
         sizes: dict[str, Size] = {}
         if not any(not each.warning for each in found):
@@ -163,6 +170,7 @@ async def _plan_one(
         tables,
         sizes,
         seconds=_expected(total, options),
+        held=_held(total, options),
         obstacles=tuple(each for each in found if not each.warning),
         warnings=tuple(each for each in found if each.warning),
     )
@@ -210,6 +218,15 @@ def _empty(shard_map: ShardMap, move: Moving, sizes: dict[str, Size]) -> list[Ob
 
 
 def _expected(size: Size, options: MoveOptions) -> float:
+    return SECONDS_A_MOVE + _for_rows(size, options)
+
+
+def _held(size: Size, options: MoveOptions) -> float:
+    """An offline move has its rows for all of the copy, any other for a moment."""
+    return SECONDS_A_HOLD + _for_rows(size, options) if options.offline else SECONDS_A_PAUSE
+
+
+def _for_rows(size: Size, options: MoveOptions) -> float:
     rate = min(ROWS_A_SECOND, options.max_rate or ROWS_A_SECOND)
     by_bytes = size.bytes / options.max_bytes if options.max_bytes else 0.0
-    return SECONDS_A_MOVE + max(size.rows / rate, by_bytes)
+    return max(size.rows / rate, by_bytes)

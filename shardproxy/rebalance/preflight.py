@@ -11,6 +11,7 @@ from shardproxy.catalog import journal
 from shardproxy.catalog.look import look
 from shardproxy.rebalance import obstacles
 from shardproxy.rebalance.obstacles import Obstacle
+from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.schemas import schema_obstacles
 from shardproxy.rebalance.sql_files import sql
 from shardproxy.rebalance.tables import concerned, label, read_tables
@@ -29,23 +30,27 @@ async def preflight(
     target: asyncpg.Connection,
     shard_map: ShardMap,
     move: Moving,
-    source_spec: ShardSpec,
-    concurrent: int,
+    specs: tuple[ShardSpec, ShardSpec],
+    options: MoveOptions,
 ) -> list[Obstacle]:
     """What is in the way, and warnings. ``source`` and ``target`` are connections of the operator; changes
     nothing.
 
-    ``concurrent``: how many unfinished moves a shard may take part in, this one included. Raises asyncpg's
-    errors.
+    ``specs``: the two shards. What is in the way of a way back is a warning, unless one was asked for. Raises
+    asyncpg's errors.
     """
     found = [Obstacle(what, "see shardproxy moves list") for what in conflicts_of(shard_map, move)]
-    found += await _unfinished(catalog, shard_map, move, concurrent)
+    found += await _unfinished(catalog, shard_map, move, options.concurrent)
     names = (shard_map.shards[move.source], shard_map.shards[move.target])
-    found += await _of_servers(catalog, source, target, shard_map, move)
-    found += await _of_tables(source, target, shard_map, move)
+    found += await _of_servers(catalog, source, target, shard_map, move, options)
+    found += await _of_tables(source, target, shard_map, move, offline=options.offline)
     found += await schema_obstacles(source, target, shard_map.tables, names)
     if all(each.warning for each in found):
-        found += await _reaches(target, source_spec, shard_map, move)
+        if not options.offline:
+            found += await _reaches(target, names[1], specs[0])
+            if options.has_way_back:
+                back = await _reaches(source, names[0], specs[1])
+                found += obstacles.of_way_back(back, asked=options.rollback_window > 0)
         found += await _occupied(target, shard_map, move)
     return found
 
@@ -80,6 +85,7 @@ async def _of_servers(
     target: asyncpg.Connection,
     shard_map: ShardMap,
     move: Moving,
+    options: MoveOptions,
 ) -> list[Obstacle]:
     names = (shard_map.shards[move.source], shard_map.shards[move.target])
     ours = (await look(catalog)).fence
@@ -96,11 +102,22 @@ async def _of_servers(
                 )
             )
     facts = [await connection.fetchrow(sql("server_facts")) for connection in (source, target)]
-    return [*found, *obstacles.of_source(names[0], facts[0]), *obstacles.of_target(names[1], facts[1])]
+    if options.offline:
+        return [*found, *obstacles.of_server(names[0], facts[0]), *obstacles.of_server(names[1], facts[1])]
+    found += [*obstacles.of_source(names[0], facts[0]), *obstacles.of_target(names[1], facts[1])]
+    if options.has_way_back:
+        back = [*obstacles.of_publisher(names[1], facts[1]), *obstacles.of_subscriber(names[0], facts[0])]
+        found += obstacles.of_way_back(back, asked=options.rollback_window > 0)
+    return found
 
 
 async def _of_tables(
-    source: asyncpg.Connection, target: asyncpg.Connection, shard_map: ShardMap, move: Moving
+    source: asyncpg.Connection,
+    target: asyncpg.Connection,
+    shard_map: ShardMap,
+    move: Moving,
+    *,
+    offline: bool,
 ) -> list[Obstacle]:
     wanted = concerned(shard_map, move)
     reference = [name for name, rule in shard_map.tables.rules.items() if isinstance(rule, Reference)]
@@ -119,6 +136,7 @@ async def _of_tables(
     return [
         obstacles.of_table(shards, kind, label(name), detail)
         for (kind, name, detail), shards in where.items()
+        if not (offline and kind in obstacles.OF_STREAMS)
     ]
 
 
@@ -126,18 +144,17 @@ def _columns(names: list[RelationName]) -> tuple[list[str], list[str]]:
     return [schema for schema, _ in names], [name for _, name in names]
 
 
-async def _reaches(
-    target: asyncpg.Connection, source_spec: ShardSpec, shard_map: ShardMap, move: Moving
-) -> list[Obstacle]:
-    """Whether the target's server can log in at the source's: with a subscription that is rolled back."""
-    primary = source_spec.primary
+async def _reaches(connection: asyncpg.Connection, name: str, publisher_spec: ShardSpec) -> list[Obstacle]:
+    """Whether the server of shard ``name`` can log in at another's: with a subscription that is rolled
+    back.
+    """
+    primary = publisher_spec.primary
     publisher = subscription.conninfo(primary.address, primary.login)
-    transaction = target.transaction()
+    transaction = connection.transaction()
     await transaction.start()
     try:
-        await subscription.create(target, TRIAL, publisher, TRIAL, None)
+        await subscription.create(connection, TRIAL, publisher, TRIAL, None)
     except asyncpg.PostgresError as error:
-        name = shard_map.shards[move.target]
         return [
             Obstacle(
                 f"shard {name}: its server cannot subscribe to {primary.address}: {reason(error)}",

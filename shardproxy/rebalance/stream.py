@@ -76,11 +76,11 @@ class Stream:
         """Seconds that a change needs now from the source's commit to the target's."""
         drive, mark = self.drive, uuid4()
         clock = asyncio.get_running_loop().time
-        await drive.at.source.execute(_MARK, drive.move.number, mark)
+        await drive.at.source.execute(_MARK, drive.mark, mark)
         began = clock()
         await self.arrival(mark, began=began)
         lag = clock() - began
-        await drive.at.source.execute(_FORGET, drive.move.number)
+        await drive.at.source.execute(_FORGET, drive.mark)
         return lag
 
     async def arrival(self, mark: UUID, *, began: float, hurry: bool = False) -> None:
@@ -90,7 +90,7 @@ class Stream:
         drive = self.drive
         clock = asyncio.get_running_loop().time
         pause, check = SHORTEST, clock() + CHECK_EVERY
-        while not await drive.at.target.fetchval(_ARRIVED, drive.move.number, mark):
+        while not await drive.at.target.fetchval(_ARRIVED, drive.mark, mark):
             now = clock()
             if now > check:
                 behind = await self.check()

@@ -53,8 +53,8 @@ class Difference:
 
 
 class VerificationFailed(ShardproxyError):
-    """The two sides differ. Nothing was deleted; the target owns the rows, and the source still has its
-    own.
+    """The two sides differ. Nothing was deleted; the target owns the rows, unless the move is offline, and
+    the source still has its own.
     """
 
     sqlstate = "XX001"
@@ -69,10 +69,23 @@ class VerificationFailed(ShardproxyError):
                 f"{each.missing} are {gone} and {each.wrong} are wrong"
                 for each in found
             ),
-            hint=f"Nothing was deleted: {source} keeps its rows, {target} owns them. Compare and mend them, "
-            f"and go on with: shardproxy moves resume {number} --accept-differences",
+            hint=_before(drive) if drive.options.offline else _after(drive),
         )
         self.found = tuple(found)
+
+
+def _before(drive: Drive) -> str:
+    return (
+        f"{drive.move.source} owns the rows as before. Find out who else writes there, and then go on with: "
+        f"shardproxy moves resume {drive.move.number}"
+    )
+
+
+def _after(drive: Drive) -> str:
+    return (
+        f"Nothing was deleted: {drive.move.source} keeps its rows, {drive.move.target} owns them. Compare "
+        f"and mend them, and go on with: shardproxy moves resume {drive.move.number} --accept-differences"
+    )
 
 
 async def verify(drive: Drive) -> None:
@@ -80,7 +93,7 @@ async def verify(drive: Drive) -> None:
     theirs = await drive.at.helper(drive.move.source)
     mine = await drive.at.helper(drive.move.target)
     snapshot: dict[str, Any] = drive.move.facts.get("snapshot") or {}
-    exact = await _adopt(mine, snapshot)
+    exact = await _adopt(mine, snapshot) or drive.options.offline  # nobody writes there yet
     found: list[Difference] = []
     rows = 0
     async with theirs.transaction(isolation="repeatable_read", readonly=True):

@@ -78,10 +78,17 @@ def listed(shard_map: ShardMap, number: int) -> Moving | None:
     return next((move for move in shard_map.moves if move.number == number), None)
 
 
-def announced(shard_map: ShardMap, move: Moving) -> ShardMap:
-    """The map that says the rows are on their way. Raises MapConflict."""
+def announced(shard_map: ShardMap, move: Moving, reverses: int | None = None) -> ShardMap:
+    """The map that says the rows are on their way; ``reverses``: the move whose place it takes. Raises
+    MapConflict.
+    """
     if listed(shard_map, move.number) is not None:
         return shard_map
+    if reverses is not None:
+        first = listed(shard_map, reverses)
+        if first is None or not first.moved:
+            raise MapConflict(f"the map does not list move {reverses} as one that can be rolled back")
+        return replaced(shard_map, reverses, move)
     if conflicts := conflicts_of(shard_map, move):
         raise MapConflict("; ".join(conflicts))
     return replace(shard_map, moves=(*shard_map.moves, move))
@@ -107,6 +114,12 @@ def flipped(shard_map: ShardMap, move: Moving) -> ShardMap:
             placements[group, key] = found.target
     moves = tuple(replace(each, moved=True) if each is found else each for each in shard_map.moves)
     return replace(shard_map, owners=owners, placements=placements, moves=moves)
+
+
+def replaced(shard_map: ShardMap, number: int, other: Moving) -> ShardMap:
+    """The map that lists ``other`` in the place of the move of that number."""
+    moves = tuple(other if move.number == number else move for move in shard_map.moves)
+    return replace(shard_map, moves=moves)
 
 
 def without(shard_map: ShardMap, number: int) -> ShardMap:

@@ -22,6 +22,10 @@ _TERMINATE: Final = """
 SELECT pg_terminate_backend(s.active_pid) FROM pg_replication_slots AS s
 WHERE s.slot_name = $1 AND s.database = current_database() AND s.active_pid IS NOT NULL
 """
+_ADVANCE: Final = """
+SELECT pg_replication_slot_advance(s.slot_name, $2::text::pg_lsn) FROM pg_replication_slots AS s
+WHERE s.slot_name = $1 AND s.database = current_database() AND s.confirmed_flush_lsn < $2::text::pg_lsn
+"""
 _DROP: Final = """
 SELECT pg_drop_replication_slot(s.slot_name) FROM pg_replication_slots AS s
 WHERE s.slot_name = $1 AND s.database = current_database()
@@ -69,6 +73,13 @@ async def look(connection: asyncpg.Connection, name: str) -> SlotState | None:
     """The state of the slot of that name in the connected database, None if there is none."""
     row = await connection.fetchrow(_LOOK, name)
     return None if row is None else SlotState(**dict(row))
+
+
+async def advance(connection: asyncpg.Connection, name: str, position: str) -> None:
+    """Let a slot that nobody reads begin behind ``position``, unless it does; a crash of the server may undo
+    that.
+    """
+    await connection.execute(_ADVANCE, name, position)
 
 
 async def drop(connection: asyncpg.Connection, name: str, *, timeout: float = 10.0) -> None:

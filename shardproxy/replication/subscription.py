@@ -11,12 +11,8 @@ from shardproxy.replication.quoting import identifier, literal
 CONNECT_TIMEOUT: Final = 10
 """Seconds that the subscriber waits for the publisher."""
 
-# An error of the apply worker disables the subscription instead of being repeated for ever. Large
-# transactions are not streamed before their end, which 15 does not do by default and 18 does.
-_OPTIONS: Final = (
-    "create_slot = false, copy_data = false, disable_on_error = true, streaming = off, "
-    "synchronous_commit = off"
-)
+# Large transactions are not streamed before their end, which 15 does not do by default and 18 does.
+_OPTIONS: Final = "create_slot = false, copy_data = false, streaming = off, synchronous_commit = off"
 # The statement has the publisher's password in it.
 _UNLOGGED: Final = """
 SELECT set_config(quiet.name, quiet.value, true)
@@ -31,6 +27,13 @@ SELECT s.subenabled AS enabled,
        COALESCE((SELECT e.apply_error_count FROM pg_stat_subscription_stats AS e
                  WHERE e.subid = s.oid), 0) AS errors
 FROM pg_subscription AS s
+WHERE s.subname = $1 AND s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+"""
+_MAY_POSITION: Final = (
+    "SELECT has_function_privilege('pg_replication_origin_advance(text, pg_lsn)', 'EXECUTE')"
+)
+_POSITION: Final = """
+SELECT pg_replication_origin_advance('pg_' || s.oid, $2::text::pg_lsn) FROM pg_subscription AS s
 WHERE s.subname = $1 AND s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
 """
 
@@ -64,18 +67,21 @@ async def create(
     publisher: str,
     publication: str,
     slot: str | None,
+    *,
+    asleep: bool = False,
 ) -> None:
     """Subscribe to ``publication`` at ``publisher`` (a connection string) through ``slot``, from its start
-    on.
+    on. An error of its worker disables the subscription instead of being repeated for ever.
 
-    Without a slot, for a trial: nothing is followed. The subscriber connects to the publisher here: raises
+    ``asleep``: it is not enabled yet; it never brings what came to the publisher by a stream itself, where
+    the version can tell (16 and newer), and what goes wrong is tried again. Without a slot, for a trial:
+    nothing is followed. The subscriber connects to the publisher here: raises
     asyncpg.PostgresConnectionError and the like when it cannot.
     """
-    where = (
-        f"slot_name = {literal(slot)}, enabled = true"
-        if slot is not None
-        else "slot_name = NONE, enabled = false"
-    )
+    where = f"slot_name = {literal(slot)}" if slot is not None else "slot_name = NONE"
+    where += f", enabled = {slot is not None and not asleep}, disable_on_error = {not asleep}"
+    if asleep and connection.get_server_version() >= (16,):
+        where += ", origin = none"
     async with connection.transaction():
         await connection.execute(_UNLOGGED)
         await connection.execute(
@@ -98,6 +104,21 @@ async def enable(connection: asyncpg.Connection, name: str) -> None:
 async def disable(connection: asyncpg.Connection, name: str) -> None:
     """Let its worker end, soon."""
     await connection.execute(f"ALTER SUBSCRIPTION {identifier(name)} DISABLE")
+
+
+async def stop_at_errors(connection: asyncpg.Connection, name: str, wanted: bool) -> None:
+    """Whether an error of its worker disables it; else the worker tries again and again."""
+    await connection.execute(f"ALTER SUBSCRIPTION {identifier(name)} SET (disable_on_error = {wanted})")
+
+
+async def start_from(connection: asyncpg.Connection, name: str, position: str) -> bool:
+    """Let a subscription that was never enabled begin behind ``position`` in the publisher's WAL, which
+    survives crashes of both; False where the role may not say so.
+    """
+    may: bool = await connection.fetchval(_MAY_POSITION)
+    if may:
+        await connection.execute(_POSITION, name, position)
+    return may
 
 
 async def drop(connection: asyncpg.Connection, name: str) -> None:

@@ -18,7 +18,7 @@ from tests.histories.installed import installed as start
 from tests.histories.runner import Disturbance, Plan, Report
 from tests.histories.shards import TABLES, TENANTS
 from tests.histories.test_runs import LOST, codes
-from tests.histories.to_and_fro import ToAndFro
+from tests.histories.to_and_fro import AwayAndBack, ToAndFro
 from tests.support import aio, chaos, rest
 
 LONGEST_PAUSE = 2.0
@@ -93,6 +93,22 @@ def test_nor_can_who_reads_from_replicas_what_it_has_written(with_replicas: Inst
         rest.metric(sidecar, "shardproxy_queries_total", role="replica") for sidecar in with_replicas.sidecars
     ]
     assert min(read) > 0, "else no replica was read, and this test is empty"
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(chaos.timeout(300))
+def test_nobody_can_tell_that_moves_are_rolled_back(installed: Installed) -> None:
+    for seed in chaos.rounds():
+        installed.shards.clear()
+        moves = AwayAndBack(installed, 5)
+        home = aio.run(installed.owners())
+        report = played(installed, Plan(TENANTS, transactions=1_500, seed=seed, limit=120), moves)
+        assert report.anomalies == [], (seed, report)
+        assert not report.errors, (seed, report)
+        assert [outcome.verified for outcome in moves.outcomes] == ["exact"] * 10
+        assert max(outcome.pause or 0 for outcome in moves.outcomes) < LONGEST_PAUSE
+        assert aio.run(installed.owners()) == home
+        check_nothing_is_left(installed, seed)
 
 
 @pytest.mark.timeout(240)

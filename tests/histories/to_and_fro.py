@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import cycle
 from random import Random
 from typing import TypeVar
@@ -26,7 +27,7 @@ AGAIN = 0.2
 
 class ToAndFro:
     """A disturbance: ``times`` moves of some tenants to another shard, one after the other, each once ``every``
-    transactions are committed. Where ``hindered``, a move may stop on its way, and is then resumed or aborted.
+    transactions are committed; every fourth is offline. Where ``hindered``, a move may stop on its way, and is then resumed or aborted.
 
     Mutable: ``outcomes``, how the moves have ended.
     """
@@ -50,16 +51,17 @@ class ToAndFro:
         self.outcomes: list[Outcome] = []
 
     async def __call__(self, progress: Progress) -> None:
-        for _, first in zip(range(self.times), cycle(TENANTS), strict=False):
+        for number, first in zip(range(self.times), cycle(TENANTS), strict=False):
             await progress.more(self.every)
             at = await self._persist(self.installed.owners)
             beside = [tenant for tenant in TENANTS if at[tenant] == at[first] and self.random.random() < 0.3]
             target = self.random.choice([name for name in self.installed.names() if name != at[first]])
-            await self._move(Keys("tenant", tuple(sorted({first, *beside}))), target)
+            options = replace(self.options, offline=number % 4 == 3)
+            await self._move(Keys("tenant", tuple(sorted({first, *beside}))), target, options)
 
-    async def _move(self, keys: Keys, target: str) -> None:
+    async def _move(self, keys: Keys, target: str, options: MoveOptions) -> None:
         try:
-            self.outcomes += await rebalance.move(self.installed.installation, keys, target, self.options)
+            self.outcomes += await rebalance.move(self.installed.installation, keys, target, options)
         except ShardproxyError:
             if not self.hindered:
                 raise
@@ -86,3 +88,27 @@ class ToAndFro:
                 if not self.hindered:
                     raise
             await asyncio.sleep(AGAIN)
+
+
+class AwayAndBack:
+    """A disturbance: ``times`` moves of a tenant that are rolled back while it is used on the other shard.
+
+    Mutable: ``outcomes``, how the moves have ended, and how their way back has.
+    """
+
+    def __init__(self, installed: Installed, times: int) -> None:
+        self.installed = installed
+        self.times = times
+        self.outcomes: list[Outcome] = []
+
+    async def __call__(self, progress: Progress) -> None:
+        home, names = await self.installed.owners(), self.installed.names()
+        options = MoveOptions(grace=20.0, rollback_window=3600.0)
+        for tenant, _ in zip(cycle(TENANTS), range(self.times), strict=False):
+            await progress.more(20)
+            target = names[(names.index(home[tenant]) + 1) % len(names)]
+            [moved] = await rebalance.move(
+                self.installed.installation, Keys("tenant", (tenant,)), target, options
+            )
+            await progress.more(40)
+            self.outcomes += [moved, await rebalance.roll_back(self.installed.installation, moved.number)]

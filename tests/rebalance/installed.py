@@ -12,6 +12,7 @@ from shardproxy.catalog import install
 from shardproxy.demo.cluster import APP_USER, DATABASE
 from shardproxy.demo.postgres import Server
 from shardproxy.rebalance import move as rebalance
+from shardproxy.rebalance.drive import Soak
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.secret import Secret
@@ -115,9 +116,10 @@ class Installed:
     def end_moves(self) -> None:
         """End what a test that failed has left under way, so that it is the only one that fails."""
         for (number,) in self.query(
-            "shard-a", "SELECT move FROM shardproxy.move WHERE state IN ('running', 'aborting')"
+            "shard-a",
+            "SELECT move FROM shardproxy.move WHERE state IN ('running', 'aborting') ORDER BY move DESC",
         ):
-            run(rebalance.resume(self.installation, number, accept_differences=True), 60)
+            run(rebalance.resume(self.installation, number, accept_differences=True, soak=Soak.END), 60)
 
     def primary(self, shard: str) -> Server:
         """A shard's server."""

@@ -129,6 +129,35 @@ def test_a_move_is_told_in_lines_and_as_json(installed: Installed, shardproxy: S
     assert "is done" in ended.stderr
 
 
+def test_a_move_with_a_window_says_until_when_and_is_rolled_back(
+    installed: Installed, shardproxy: Shardproxy
+) -> None:
+    home, target = installed.where(TENANT), next_shard(installed.where(TENANT))
+    move = ("tenant", "move", TENANT, "--to", target, "--grace", "1", "--rollback-window", "2h")
+    moved = shardproxy(*move)
+    number = installed.newest_move()
+    assert moved.exit_code == 0
+    assert moved.stdout.startswith(f"move {number} has moved: ")
+    assert f"shardproxy moves rollback {number}\n" in moved.stdout
+    assert f"shardproxy moves finish {number}\n" in moved.stdout
+    [_, line, *_] = shardproxy("moves", "list", "--unfinished").stdout.splitlines()
+    assert line.split()[:3] == [str(number), "running", "soak"]
+    assert "can be rolled back until" in line
+    ahead = json.loads(shardproxy("moves", "resume", str(number), "--json").stdout)["moves"][0]
+    assert (ahead["state"], ahead["rollback_until"] is None) == ("running", False)
+    back = shardproxy("moves", "rollback", str(number))
+    assert back.stdout.startswith(f"move {number + 1} done: ")
+    assert f"from {target} to {home}" in back.stdout
+    assert installed.where(TENANT) == home
+    again = shardproxy(*move)
+    assert again.exit_code == 0
+    assert shardproxy("moves", "finish", str(number + 2)).stdout.startswith(f"move {number + 2} done: ")
+    assert installed.where(TENANT) == target
+    assert installed.left_behind() == []
+    wrong = shardproxy("tenant", "move", TENANT, "--to", home, "--rollback-window", "soon")
+    assert wrong.exit_code == 2
+
+
 def test_mistakes_end_with_one_line_and_exit_code_1(installed: Installed, shardproxy: Shardproxy) -> None:
     unknown = shardproxy("tenant", "move", TENANT, "--to", "shard-x")
     assert unknown.exit_code == 1

@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shardproxy.rebalance.fail_points import POINTS
-from shardproxy.rebalance.steps import ORDER, Step
+from shardproxy.catalog.journal import Keys
+from shardproxy.rebalance import move as rebalance
+from shardproxy.rebalance.fail_points import ADOPTED, POINTS
+from shardproxy.rebalance.options import MoveOptions
+from shardproxy.rebalance.steps import OFFLINE, ORDER, Step
 from tests.rebalance.installed import Installed
 from tests.rebalance.mover import Mover
 from tests.rebalance.writer import Writer
+from tests.support.aio import run
 from tests.support.rest import wait_until
 
+SOAKING = MoveOptions(grace=1.0, rollback_window=3600.0)
 HEALED_WITHIN = 15.0
 PAUSE = 3.0
+HELD = (Step.HOLD, Step.CARRY, Step.COMPARE)
 FAULTS = (
     "mover killed",
     "source killed",
@@ -41,13 +47,26 @@ def cases() -> Iterator[tuple[int, Step, str, str]]:
             yield i + j, step, fault, points[j % len(points)]
 
 
+def rollback_cases() -> Iterator[tuple[int, Step, str, str]]:
+    """The same for a rollback: the mover is killed where a step begins and where it has adopted its stream."""
+    steps = [step for step in POINTS if step in ORDER and step not in (Step.WAY_BACK, Step.SOAK)]
+    steps.append(Step.ABORT)
+    for i, step in enumerate(steps):
+        point = ADOPTED if step is Step.COPY else POINTS[step][0]
+        for j, fault in enumerate(FAULTS):
+            yield i + j, step, fault, point
+
+
 CASES = [case for number, *case in cases() if ALL or number % 3 == 0]
+ROLLBACK_CASES = [case for number, *case in rollback_cases() if ALL or number % 7 == 0]
 
 
 def test_every_step_has_a_crash_case() -> None:
     steps = {step for step, _, _ in CASES}
-    assert steps == {*ORDER, Step.ABORT} - {Step.DONE}
+    assert steps == {*ORDER, *OFFLINE, Step.ABORT} - {Step.DONE}
     assert {fault for _, fault, _ in CASES} == set(FAULTS)
+    assert {step for _, step, _, _ in rollback_cases()} == steps - {Step.WAY_BACK, Step.SOAK, *HELD}
+    assert {fault for _, fault, _ in ROLLBACK_CASES} == set(FAULTS)
 
 
 @pytest.fixture
@@ -76,10 +95,46 @@ def test_a_move_survives(installed: Installed, tenant: str, step: Step, fault: s
             verb = ("moves", "abort", str(number))
         else:
             verb = ("tenant", "move", tenant, "--to", target, "--grace", "1")
+        if step in HELD:
+            verb = (*verb, "--offline")
+        if step is Step.SOAK:
+            verb = (*verb, "--rollback-window", "10ms", "--wait")
         healed_since = strike(installed, verb, fault, point, source, target)
         assert time.monotonic() - healed_since < HEALED_WITHIN
         writer.wait_for(3)
     owner = source if step is Step.ABORT else target
+    assert installed.where(tenant) == owner
+    assert installed.rows(owner, tenant) == installed.rows("oracle", tenant)
+    for shard in {"shard-a", "shard-b", "shard-c"} - {owner}:
+        assert set(installed.counts(shard, tenant).values()) == {0}
+    wait_until(lambda: not installed.left_behind(), "nothing is left behind")
+
+
+@pytest.mark.parametrize(
+    ("step", "fault", "point"), ROLLBACK_CASES, ids=lambda value: str(value).replace(" ", "-")
+)
+def test_a_rollback_survives(installed: Installed, tenant: str, step: Step, fault: str, point: str) -> None:
+    home = installed.where(tenant)
+    away = "shard-c" if home == "shard-b" else "shard-b"
+    loses_the_snapshot = step in (Step.FLIP, Step.VERIFY) and fault in ("target killed", "cancelled")
+    with Writer(installed, tenant, deletes=not loses_the_snapshot) as writer:
+        writer.wait_for(3)
+        run(rebalance.move(installed.installation, Keys("tenant", (tenant,)), away, SOAKING), 60)
+        first = installed.newest_move()
+        writer.wait_for(3)
+        verb = ("moves", "rollback", str(first))
+        if step is Step.ABORT:
+            with Mover(installed, *verb, fail="follow:kill") as mover:
+                mover.wait_until_killed()
+            verb = ("moves", "abort", str(installed.newest_move()))
+        healed_since = strike(installed, verb, fault, point, away, home)
+        assert time.monotonic() - healed_since < HEALED_WITHIN
+        writer.wait_for(3)
+    if step is Step.ABORT:
+        assert [(move.number, move.moved) for move in installed.map().moves] == [(first, True)]
+        with Mover(installed, "moves", "finish", str(first)) as mover:
+            mover.result()
+    owner = away if step is Step.ABORT else home
     assert installed.where(tenant) == owner
     assert installed.rows(owner, tenant) == installed.rows("oracle", tenant)
     for shard in {"shard-a", "shard-b", "shard-c"} - {owner}:

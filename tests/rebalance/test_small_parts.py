@@ -14,14 +14,14 @@ from shardproxy.rebalance.obstacles import of_source, of_target
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.progress import Progress
 from shardproxy.rebalance.sequences import HEADROOM, Sequence
-from shardproxy.rebalance.steps import ORDER, SAYS, Step
+from shardproxy.rebalance.steps import OFFLINE, ORDER, SAYS, Step
 from shardproxy.rebalance.throttle import Throttle
 from tests.support.aio import run
 from tests.support.proxy import ROOT
 
 
 def test_every_step_has_a_fail_point_where_it_begins_and_words() -> None:
-    for step in {*ORDER, Step.ABORT} - {Step.DONE}:
+    for step in {*ORDER, *OFFLINE, Step.ABORT} - {Step.DONE}:
         assert POINTS[step][0] == step
         assert SAYS[step]
 
@@ -31,6 +31,7 @@ def test_every_fail_point_is_in_the_code() -> None:
     for step, points in POINTS.items():
         for point in points:
             assert f'fail_point("{point}")' in code or point == step
+    assert "fail_point(ADOPTED)" in code
 
 
 def test_a_fail_point_does_what_the_environment_says_once(monkeypatch: pytest.MonkeyPatch) -> None:

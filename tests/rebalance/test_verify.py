@@ -1,14 +1,20 @@
-"""The two sides are compared, exactly; a difference stops the move, and nothing is deleted."""
+"""The two sides are compared, exactly; where they differ nothing is deleted. A move that has no way back stops
+then; the others reverse themselves (test_rollback.py).
+"""
 
 import pytest
 
 from shardproxy.rebalance import move as rebalance
+from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.verify import VerificationFailed
 from tests.rebalance.listening import At
 from tests.rebalance.pair import Pair
 from tests.support.aio import run
 
 END_SNAPSHOT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'shardproxy snapshot%'"
+
+
+ONE_WAY = MoveOptions(grace=1.0, patience=30.0, way_back=False)
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def test_a_difference_stops_the_move_and_deletes_nothing(pair: Pair, damage: str
     """The damage is done on the target before the cut-over, as a fault of the copy or of the stream would."""
     at = At("follow", lambda: pair.query("right", damage), "close behind")
     with pytest.raises(VerificationFailed) as failed:
-        pair.move("acme", report=at)
+        pair.move("acme", options=ONE_WAY, report=at)
     assert at.happened
     assert said in str(failed.value.detail)
     assert pair.query("left", "SELECT count(*) FROM orders") == [(100,)]
@@ -79,7 +85,7 @@ def test_without_the_snapshot_a_row_that_is_gone_stops_the_move(pair: Pair) -> N
         pair.query("right", "DELETE FROM orders WHERE id = 7")
 
     with pytest.raises(VerificationFailed) as failed:
-        pair.move("acme", report=At("verify", lose_it_and_delete))
+        pair.move("acme", options=ONE_WAY, report=At("verify", lose_it_and_delete))
     assert "1 are missing (deleted since, or lost) and 0 are wrong" in str(failed.value.detail)
     assert pair.query("left", "SELECT count(*) FROM orders") == [(100,)]
     run(rebalance.resume(pair.installation(), 1, accept_differences=True), 60)
@@ -93,5 +99,5 @@ def test_without_the_snapshot_an_old_row_that_is_wrong_stops_the_move(pair: Pair
     lose = At("verify", lambda: pair.query("right", END_SNAPSHOT))
 
     with pytest.raises(VerificationFailed) as failed:
-        pair.move("acme", report=lambda progress: (pair_damage(progress), lose(progress)))
+        pair.move("acme", options=ONE_WAY, report=lambda progress: (pair_damage(progress), lose(progress)))
     assert "0 are missing (deleted since, or lost) and 1 are wrong" in str(failed.value.detail)
