@@ -36,12 +36,14 @@ class Installed:
         return tuple(shard.name for shard in self.shards.shards)
 
     def left_behind(self) -> dict[str, str]:
-        """What moves may not leave, by shard: slots, publications, subscriptions, states, markers."""
+        """What moves may not leave, by shard: slots, publications, subscriptions, triggers, states, markers."""
         found = {}
         for shard in self.shards.shards:
             rows = shard.primary.query(
                 "SELECT slot_name FROM pg_replication_slots UNION ALL SELECT pubname FROM pg_publication "
                 "UNION ALL SELECT subname FROM pg_subscription UNION ALL SELECT 'marker' FROM shardproxy.marker "
+                "UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ '^shardproxy_' "
+                "UNION ALL SELECT proname FROM pg_proc WHERE proname ~ '^shardproxy_' "
                 "UNION ALL SELECT 'moving' FROM shardproxy.moving UNION ALL SELECT gid FROM pg_prepared_xacts",
                 dbname=DATABASE,
             )
