@@ -1,12 +1,17 @@
-"""Three shards with the rows of a tenant that moves and of others that stay, and sidecars in front."""
+"""Three shards with the rows of a tenant that moves and of others that stay, as an installation, and sidecars
+in front.
+"""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from shardproxy.config.load import load
 from shardproxy.demo.cluster import APP_PASSWORD, APP_USER, DATABASE, Shard, create_primaries, shard_names
+from shardproxy.demo.installation import OPERATOR, install, make_operator
 from shardproxy.demo.ports import PortLease
 from shardproxy.demo.run import Run, side_by_side
 from shardproxy.demo.sidecar import Sidecar, write_configuration
@@ -52,17 +57,21 @@ class Servers:
         self.target = next(name for name in names if name != self.source)
         self.configurations: list[Path] = []
         self.dsns: list[str] = []
+        password = make_operator(primaries)
         with ExitStack() as stack:
             for number in range(sidecars):
-                self._sidecar(run, number, [Shard(each.name, each) for each in primaries], stack)
+                self._sidecar(run, number, [Shard(each.name, each) for each in primaries], password, stack)
             self._stack = stack.pop_all()
 
-    def _sidecar(self, run: Run, number: int, shards: Sequence[Shard], stack: ExitStack) -> None:
+    def _sidecar(
+        self, run: Run, number: int, shards: Sequence[Shard], password: str, stack: ExitStack
+    ) -> None:
         leases = [PortLease.take(), PortLease.take()]
         for lease in leases:
             stack.callback(lease.release)
         path = run.directory / f"sidecar-{number}.yaml"
-        write_configuration(path, _configuration(shards, *(lease.port for lease in leases)))
+        write_configuration(path, _configuration(shards, leases[0].port, leases[1].port, password))
+        asyncio.run(install(load(path)))
         sidecar = Sidecar(run, path, leases[1].port)
         stack.callback(sidecar.stop)
         sidecar.wait_until_ready()
@@ -84,13 +93,14 @@ def _owner(names: Sequence[str], tenant: str) -> int:
     return shard_map.owner("tenant", KeyFamily.TEXT, tenant.encode())
 
 
-def _configuration(shards: Sequence[Shard], port: int, http_port: int) -> dict[str, Any]:
+def _configuration(shards: Sequence[Shard], port: int, http_port: int, operator: str) -> dict[str, Any]:
     return {
         "database": DATABASE,
         "listen": [f"127.0.0.1:{port}"],
         "http": {"host": "127.0.0.1", "port": http_port},
         "auth": {"method": "scram", "users": [{"name": APP_USER, "password": APP_PASSWORD}]},
         "server": {"user": APP_USER, "password": APP_PASSWORD},
+        "operator": {"user": OPERATOR, "password": operator},
         "shards": [{"name": shard.name, "primary": f"127.0.0.1:{shard.primary.port}"} for shard in shards],
         "groups": {"tenant": "text"},
         "tables": {table: {"key": "tenant_id"} for table in TABLES},

@@ -1,8 +1,8 @@
 """Retiring epochs on a shard: afterwards no statement that was routed by an older map runs or starts there.
 
 The shard's row forbids the old epochs on the primary, then on each replica once it has replayed that; then
-every connection that there was must positively hold a newer epoch, or 0, or be gone. There is no hurry:
-nobody is blocked meanwhile.
+every connection that there was must positively hold a newer epoch, or 0, or be gone, or be idle and of a role
+that no sidecar logs in as. There is no hurry: nobody is blocked meanwhile.
 """
 
 import asyncio
@@ -38,10 +38,13 @@ UPDATE shardproxy.shard
 SET oldest_epoch = $1, newest_epoch = GREATEST(newest_epoch, $1)
 WHERE oldest_epoch < $1
 """
+_ENTER: Final = "shardproxy.enter(int4, int4, text)"
 _FORBIDDEN: Final = "SELECT oldest_epoch >= $1 FROM shardproxy.shard"
 
-# The connections to this database that do not hold $1, a newer epoch or 0, or still hold an older one.
-# Of roles that we may not look at, backend_type is hidden.
+# The connections to this database that do not hold $1, a newer epoch or 0, or still hold an older one. But
+# not the idle ones in no epoch at all of roles that no sidecar logs in as: what they do next is as if they
+# had just come. A sidecar's role may enter an epoch; so may any superuser, who counts if it was granted.
+# Of roles that we may not look at, backend_type and state are hidden.
 _HOLDERS: Final = f"""
 SELECT a.pid, a.backend_start,
        COALESCE(a.usename::text, '') AS "user",
@@ -59,6 +62,17 @@ WHERE a.datid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_da
           FROM pg_locks AS l
           WHERE l.pid = a.pid AND l.granted AND l.locktype = 'advisory' AND l.database = a.datid
             AND l.classid = {CLASS_EPOCH}::oid AND l.objsubid = 2), false)
+  AND NOT (
+      COALESCE(a.state, '') = 'idle'
+      AND NOT EXISTS (
+          SELECT FROM pg_locks AS l
+          WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.database = a.datid
+            AND l.classid = {CLASS_EPOCH}::oid AND l.objsubid = 2)
+      AND EXISTS (
+          SELECT FROM pg_roles AS r JOIN pg_proc AS p ON p.oid = '{_ENTER}'::regprocedure
+          WHERE r.oid = a.usesysid
+            AND (r.rolsuper OR NOT has_function_privilege(r.oid, p.oid, 'EXECUTE'))
+            AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS granted WHERE granted.grantee = r.oid)))
 """  # noqa: S608
 
 # A prepared transaction has no connection any more, and only who prepared it knows how it should end.
@@ -205,6 +219,7 @@ class _Retirement:
         known = {(row["pid"], row["backend_start"]) for row in rows}
         while True:
             rows = [row for row in rows if (row["pid"], row["backend_start"]) in known]
+            known = {(row["pid"], row["backend_start"]) for row in rows}
             late = clock() >= deadline
             for row in rows if late else ():
                 await connection.fetchval(_TERMINATE, row["pid"], row["backend_start"])

@@ -122,3 +122,45 @@ END $$;
 CREATE FUNCTION shardproxy.let_go(held bigint) RETURNS boolean
 LANGUAGE sql
 RETURN pg_catalog.pg_advisory_unlock_shared({class_guard}, held::pg_catalog.int4);
+
+-- What stands on the tables of a move (rebalance/table_fence.py), for those who come past the sidecars. A trigger FOR
+-- EACH ROW on the rows that move, with the move's number as its argument: as guard() does, it holds the cut-over up to
+-- the end of the transaction, and looks whether the rows are still here. It is an AFTER trigger: it sees the row as it
+-- is stored, whatever other triggers made of it, and COPY of other rows stays fast. Where the transaction has one
+-- snapshot for all and the snapshot does not know of the move, nothing can be told, so it fails.
+CREATE FUNCTION shardproxy.written() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    guarded CONSTANT pg_catalog.int8 := TG_ARGV[0]::pg_catalog.int8;
+    known shardproxy.moving;
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock_shared({class_guard}, guarded::pg_catalog.int4);
+    IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) ANY ('{{read committed,read uncommitted}}') THEN
+        SELECT * INTO known FROM shardproxy.moving WHERE move OPERATOR(pg_catalog.=) guarded;
+    ELSE
+        SELECT * INTO known FROM shardproxy.moving WHERE move OPERATOR(pg_catalog.=) guarded FOR SHARE;
+        IF NOT FOUND THEN
+            RAISE serialization_failure USING
+                MESSAGE = pg_catalog.format('move %s: the rows began to move after this transaction', guarded);
+        END IF;
+    END IF;
+    IF known.state OPERATOR(pg_catalog.<>) 'moving' THEN
+        RAISE SQLSTATE 'SP001' USING
+            MESSAGE = pg_catalog.format('move %s: the rows are not here', guarded),
+            DETAIL = pg_catalog.concat_ws(' ', known.state, known.target, known.epoch),
+            HINT = 'Connect through the sidecar.';
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION shardproxy.written FROM PUBLIC;
+
+-- A trigger FOR EACH STATEMENT: TRUNCATE would empty the table of everybody, and logical replication does not tell whom.
+CREATE FUNCTION shardproxy.truncated() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE object_in_use USING
+        MESSAGE = pg_catalog.format('table "%s" is moving; abort the move first', TG_TABLE_NAME),
+        DETAIL = pg_catalog.format('Rows of it are on their way to another shard in move %s.', TG_ARGV[0]),
+        HINT = pg_catalog.format('shardproxy moves abort %s undoes it; or wait for its end.', TG_ARGV[0]);
+END $$;
+REVOKE ALL ON FUNCTION shardproxy.truncated FROM PUBLIC;

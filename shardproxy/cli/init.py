@@ -23,7 +23,7 @@ def init(config: ConfigFile = DEFAULT_CONFIG, dry_run: DryRun = False, as_json: 
     already is left as it is, so it can be run again at any time.
     """
     options = load(config)
-    targets = _targets(options)
+    targets = assemble.install_targets(options)
     with console(errors=True).status("looking at the shards ...") if not as_json else nullcontext():
         plan, mistakes = asyncio.run(_plan(options, targets))
     done = not mistakes and not dry_run
@@ -35,14 +35,6 @@ def init(config: ConfigFile = DEFAULT_CONFIG, dry_run: DryRun = False, as_json: 
         _write(plan, mistakes, done=done)
     if mistakes:
         raise typer.Exit(1)
-
-
-def _targets(config: Config) -> list[install.Target]:
-    specs = zip(config.shards, assemble.operator_specs(config), strict=True)
-    return [
-        install.Target(spec.name, spec.primary, assemble.shard_login(config, shard).user)
-        for shard, spec in specs
-    ]
 
 
 async def _plan(config: Config, targets: list[install.Target]) -> tuple[install.Plan, list[str]]:

@@ -7,6 +7,7 @@ from shardproxy.backend import server as backend
 from shardproxy.backend.pool import PoolOptions
 from shardproxy.backend.server import Login, SocketOptions
 from shardproxy.backend.shards import BackendOptions, ServerSpec, ShardSpec
+from shardproxy.catalog.install import Target
 from shardproxy.config.model import Address, Config, Shard, Table
 from shardproxy.config.model.access import is_verifier
 from shardproxy.config.model.tables import FAMILIES
@@ -118,6 +119,12 @@ def shard_specs(config: Config) -> tuple[ShardSpec, ...]:
 def operator_specs(config: Config) -> tuple[ShardSpec, ...]:
     """Every shard's servers with the operator's logins on them. Errors as of :func:`operator_login`."""
     return tuple(_shard_spec(shard, operator_login(config, shard), {}) for shard in config.shards)
+
+
+def install_targets(config: Config) -> list[Target]:
+    """Every shard as ``shardproxy init`` sees it. Errors as of :func:`operator_login`."""
+    specs = zip(config.shards, operator_specs(config), strict=True)
+    return [Target(spec.name, spec.primary, shard_login(config, shard).user) for shard, spec in specs]
 
 
 def _shard_spec(shard: Shard, access: ShardLogin, settings: Mapping[str, str]) -> ShardSpec:

@@ -19,6 +19,7 @@ from shardproxy.demo import interrupt, tour
 from shardproxy.demo.errors import DemoError
 from shardproxy.demo.install import Install
 from shardproxy.demo.shape import Shape, Wanted
+from shardproxy.demo.sights import Step
 from shardproxy.demo.stage import Stage, counted
 
 _DEFAULT = Shape()
@@ -40,7 +41,7 @@ Try in psql:
       all shards at once; the last column says where each row comes from
   [cyan]SET shardproxy.tenant = '$second';  SELECT status, count(*) FROM orders GROUP BY status;[/]
       the session names its tenant
-$more
+$more$moves
 Ctrl-C stops everything$data.
 """
 
@@ -52,6 +53,15 @@ _WITH_REPLICAS = """\
 _WITH_SHARDS = """\
   [cyan]RESET shardproxy.tenant;  DELETE FROM orders;[/]
       refused, and why
+"""
+
+_MOVES = """
+Try in another terminal:
+
+  [cyan]$shardproxy tenant list --limit 5 -c $config[/]
+  [cyan]$shardproxy tenant move $moving --to $target -c $config[/]
+      the tenant moves, whatever the sessions through the sidecar do meanwhile
+  [cyan]$shardproxy moves list -c $config[/]
 """
 
 
@@ -169,9 +179,9 @@ def _serve(stage: Stage, seconds: float, *, as_json: bool) -> bool:
 
 def _tour(stage: Stage, *, as_json: bool) -> bool:
     console = Console(soft_wrap=True, highlight=False)
-    steps: list[tour.Step] = []
+    steps: list[Step] = []
 
-    def show(step: tour.Step) -> None:
+    def show(step: Step) -> None:
         steps.append(step)
         if not as_json:
             mark = "[green]✓[/]" if step.good else "[red]✗[/]"
@@ -222,8 +232,11 @@ def _greeting(stage: Stage, seconds: float) -> str:
     first, *others = stage.tenants
     shape = stage.shape
     replicas = shape.shards * shape.replicas
-    more = (_WITH_REPLICAS if replicas else "") + (_WITH_SHARDS if shape.shards > 1 else "")
-    return Template(_GREETING.replace("$more", more)).substitute(
+    several = shape.shards > 1
+    more = (_WITH_REPLICAS if replicas else "") + (_WITH_SHARDS if several else "")
+    text = _GREETING.replace("$moves", _MOVES if several else "").replace("$more", more)
+    moving = others[1] if len(others) > 1 else first
+    return Template(text).substitute(
         seconds=f"{seconds:.1f}",
         shards=f"{counted(shape.shards, 'shard')}, {counted(replicas, 'replica')}",
         rows=f"{counted(shape.tenants, 'tenant')}, {counted(shape.orders, 'order')}",
@@ -235,8 +248,22 @@ def _greeting(stage: Stage, seconds: float) -> str:
         directory=escape(str(stage.run.directory)),
         first=first,
         second=others[0] if others else first,
+        shardproxy=escape(_ourselves()),
+        moving=moving,
+        target=next(
+            (each.name for i, each in enumerate(stage.shards) if i != stage.owner(moving)),
+            stage.shards[0].name,
+        ),
         data="" if stage.run.durable else " and throws the data away (--dir DIR keeps it)",
     )
+
+
+def _ourselves() -> str:
+    """How a shell starts the program that runs."""
+    program = Path(sys.argv[0])
+    if program.name != "shardproxy":
+        return f"{sys.executable} -m shardproxy"
+    return "shardproxy" if shutil.which("shardproxy") == str(program) else str(program)
 
 
 def _console() -> Console:

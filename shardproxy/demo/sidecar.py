@@ -12,6 +12,7 @@ import yaml
 
 from shardproxy.demo.cluster import APP_PASSWORD, APP_USER, DATABASE, Shard
 from shardproxy.demo.errors import DemoError
+from shardproxy.demo.installation import OPERATOR
 from shardproxy.demo.run import Run
 from shardproxy.demo.watchdog import our_environment
 
@@ -21,14 +22,19 @@ _HEADER: Final = """\
 _TENANT_TABLES: Final = ("tenants", "customers", "products", "orders", "order_items", "order_events")
 
 
-def configuration(shards: Sequence[Shard], port: int, http_port: int, placed: str | None) -> dict[str, Any]:
-    """The configuration file's content; ``placed`` is a tenant to place on the last shard."""
+def configuration(
+    shards: Sequence[Shard], port: int, http_port: int, placed: str | None, operator: str
+) -> dict[str, Any]:
+    """The configuration file's content; ``placed`` is a tenant to place on the last shard, ``operator`` the
+    password of the role OPERATOR.
+    """
     return {
         "database": DATABASE,
         "listen": [f"127.0.0.1:{port}"],
         "http": {"host": "127.0.0.1", "port": http_port},
         "auth": {"method": "scram", "users": [{"name": APP_USER, "password": APP_PASSWORD}]},
         "server": {"user": APP_USER, "password": APP_PASSWORD},
+        "operator": {"user": OPERATOR, "password": operator},
         "shards": [
             {
                 "name": shard.name,

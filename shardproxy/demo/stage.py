@@ -18,6 +18,7 @@ from shardproxy.demo.cluster import (
     reopen,
     shard_names,
 )
+from shardproxy.demo.installation import install, make_operator
 from shardproxy.demo.load import SCHEMA, load
 from shardproxy.demo.ports import PortLease
 from shardproxy.demo.postgres import Install, Run
@@ -93,6 +94,7 @@ class Stage:
         self._configure()
         if fresh:
             self._fill(report)
+        self._install(report)
         report.begin("starting the sidecar")
         self.sidecar = Sidecar(self.run, self.config, self.ports.http.port)
         self.sidecar.wait_until_ready()
@@ -135,7 +137,8 @@ class Stage:
         self.config = self.run.directory / "shardproxy.yaml"
         tenants = self.tenants
         placed = tenants[1] if len(tenants) > 1 else None
-        content = configuration(self.shards, self.ports.sql.port, self.ports.http.port, placed)
+        password = make_operator([shard.primary for shard in self.shards])
+        content = configuration(self.shards, self.ports.sql.port, self.ports.http.port, placed, password)
         write_configuration(self.config, content)
         # The sidecar's own reading of the file says where rows belong.
         self.map = assemble.shard_map(load_configuration(self.config))
@@ -144,11 +147,16 @@ class Stage:
         report.begin(f"loading {counted(self.amount.orders, 'order')}", self.amount.orders)
         dsns = [shard.primary.dsn(dbname=DATABASE, socket=True) for shard in self.shards]
         interrupt.run(load(dsns, self.owner, self.amount, report.advance))
+        if self._kept is not None:
+            self._kept.write(self.shape, complete=True)
+
+    def _install(self, report: Report) -> None:
+        """From here on the map is the catalog's, where tenants may have moved in an earlier run."""
+        report.begin("making it an installation")
+        self.map = interrupt.run(install(load_configuration(self.config)))
         for shard in self.shards:
             for replica in shard.replicas:
                 replica.wait_for_replay(shard.primary)
-        if self._kept is not None:
-            self._kept.write(self.shape, complete=True)
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,10 +12,10 @@ from typing import Any, Final
 import asyncpg
 
 from shardproxy.demo.cluster import app_dsn
+from shardproxy.demo.move import Move
+from shardproxy.demo.postgres import Server
+from shardproxy.demo.sights import TIMEOUT, Finding, Sights, Step
 from shardproxy.demo.stage import Stage
-
-TIMEOUT: Final = 15.0
-"""Seconds a statement may take before its step has failed."""
 
 READ: Final = "SELECT current_setting('cluster_name'), count(*), sum(total) FROM orders WHERE tenant_id = $1"
 READ_OWN: Final = "SELECT current_setting('cluster_name'), count(*), sum(total) FROM orders"
@@ -39,57 +39,8 @@ ORDER: Final = (
 EVENTS: Final = "SELECT count(*) FROM order_events WHERE tenant_id = $1 AND order_id = $2"
 DELETE_ALL: Final = "DELETE FROM orders"
 COUNT_ALL: Final = "SELECT count(*) FROM orders"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a step asked, which servers ran it, and what came of it; ``good`` when the shards confirm it."""
-
-    sql: str
-    where: str
-    found: str
-    good: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the tour, done."""
-
-    title: str
-    finding: Finding
-
-    @property
-    def good(self) -> bool:
-        """Whether the shards confirm what it found."""
-        return self.finding.good
-
-
-@dataclass(frozen=True, slots=True)
-class Sights:
-    """What the steps look at: a session through the sidecar, and one straight to each primary and replica."""
-
-    stage: Stage
-    proxy: "asyncpg.Connection[Any]"
-    primaries: tuple["asyncpg.Connection[Any]", ...]
-    replicas: tuple["asyncpg.Connection[Any]", ...]
-
-    def tenant_on(self, shard: int) -> str | None:
-        """The largest tenant of a shard."""
-        return next((each for each in self.stage.tenants if self.stage.owner(each) == shard), None)
-
-    async def straight(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
-        """The rows of all primaries together, in the order of the shards."""
-        return [
-            tuple(row) for each in self.primaries for row in await each.fetch(sql, *args, timeout=TIMEOUT)
-        ]
-
-    async def ask(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
-        """The rows that come through the sidecar."""
-        return [tuple(row) for row in await self.proxy.fetch(sql, *args, timeout=TIMEOUT)]
-
-    async def set(self, sql: str) -> None:
-        """Change the session through the sidecar."""
-        await self.proxy.execute(sql, timeout=TIMEOUT)
+LOOK: Final = "SELECT shardproxy.enter(0, NULL)"
+"""A session that only looks: no move waits for it."""
 
 
 Visit = Callable[[Sights], Awaitable[Finding]]
@@ -104,11 +55,16 @@ async def take(stage: Stage, show: Callable[[Step], None]) -> None:
             stack.callback(connection.terminate)
             return connection
 
+        async def look(server: Server) -> "asyncpg.Connection[Any]":
+            connection = await connect(app_dsn(server))
+            await connection.execute(LOOK)
+            return connection
+
         sights = Sights(
             stage,
             await connect(stage.dsn),
-            tuple([await connect(app_dsn(shard.primary)) for shard in stage.shards]),
-            tuple([await connect(app_dsn(each)) for shard in stage.shards for each in shard.replicas]),
+            tuple([await look(shard.primary) for shard in stage.shards]),
+            tuple([await look(each) for shard in stage.shards for each in shard.replicas]),
         )
         for title, visit in _steps(sights):
             try:
@@ -138,6 +94,8 @@ def _steps(sights: Sights) -> list[tuple[str, Visit]]:
     ]
     if len(sights.primaries) > 1:
         steps.append(("a statement that is refused", _refused))
+        target = next(i for i in reversed(range(len(shown))) if i != sights.stage.owner(tenants[0]))
+        steps.append((f"{tenants[0]} moves to another shard while it is used", Move(tenants[0], target)))
     return steps
 
 

@@ -1,5 +1,6 @@
 -- Triggers that are not disabled, without those that PostgreSQL itself makes for constraints. In tgtype, bit 0 is FOR
--- EACH ROW, 1 is BEFORE, 2 to 4 are INSERT, DELETE and UPDATE. (TRUNCATE is never sent to a shard.)
+-- EACH ROW, 1 is BEFORE, 2 to 4 are INSERT, DELETE and UPDATE. (TRUNCATE is never sent to a shard.) Those of a move are
+-- ours: they look at the row, change nothing, and are on its source only.
 SELECT t.tgrelid::pg_catalog.int8 AS relation,
        t.tgname::pg_catalog.text AS name,
        fn.nspname::pg_catalog.text AS function_schema,
@@ -16,6 +17,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE t.tgenabled <> 'D'
   AND NOT (t.tgisinternal AND fn.nspname = 'pg_catalog')
   AND t.tgtype & 28 <> 0
+  AND fn.nspname <> 'shardproxy'
   AND n.nspname NOT IN ('information_schema', 'shardproxy')
   AND n.nspname !~ '^pg_'
 ORDER BY t.tgrelid, t.tgname

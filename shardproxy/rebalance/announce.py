@@ -1,5 +1,5 @@
-"""The steps ``announce`` and ``retire``: every transaction on the rows that move is led by the guard from
-then on.
+"""The steps ``announce`` and ``retire``: from then on every transaction on the rows that move is led by the
+guard, and those that go past the sidecars meet the fence on the tables.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from shardproxy.backend.shards import ShardSpec
 from shardproxy.catalog import epochs, maps
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
+from shardproxy.rebalance.table_fence import put_up
 from shardproxy.rebalance.what import announced, listed, named
 
 _MOVING: Final = """
@@ -32,12 +33,15 @@ async def announce(drive: Drive) -> None:
 
 
 async def retire(drive: Drive) -> None:
-    """Return when nobody acts on either shard by a map that does not list the move. Raises NotRetired."""
+    """Return when nobody acts on either shard by a map that does not list the move, nor writes to its rows
+    unseen. Raises NotRetired and TableInUse.
+    """
     shard_map = await maps.read(drive.at.catalog)
     await asyncio.gather(
         retire_on(drive, drive.source, shard_map.shard_epochs[drive.moving.source]),
         retire_on(drive, drive.target, shard_map.shard_epochs[drive.moving.target]),
     )
+    await put_up(drive)
 
 
 async def retire_source(drive: Drive) -> None:

@@ -17,7 +17,7 @@ VARIABLE: Final = "SHARDPROXY_FAIL_POINT"
 POINTS: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.PLANNED: ("planned",),
     Step.ANNOUNCE: ("announce", "announce.told"),
-    Step.RETIRE: ("retire",),
+    Step.RETIRE: ("retire", "retire.table"),
     Step.COPY: ("copy", "copy.published", "copy.slot", "copy.table", "copy.copied"),
     Step.FOLLOW: ("follow", "follow.close"),
     Step.WAY_BACK: ("way_back", "way_back.published", "way_back.slot"),
@@ -31,7 +31,7 @@ POINTS: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.SOAK: ("soak", "soak.positioned"),
     Step.RETIRE_SOURCE: ("retire_source",),
     Step.CLEAN: ("clean", "remove.unsubscribed", "remove.batch"),
-    Step.SETTLE: ("settle", "settle.published"),
+    Step.SETTLE: ("settle", "settle.published", "forget.table"),
     Step.ABORT: ("abort", "abort.removed"),
 }
 """The points of each step, in their order; the first is where it begins, once it is in the journal."""

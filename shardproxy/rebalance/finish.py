@@ -8,6 +8,7 @@ from shardproxy.rebalance.copy import remove_stream, remove_way_back
 from shardproxy.rebalance.delete import delete_rows
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
+from shardproxy.rebalance.table_fence import take_down
 from shardproxy.rebalance.what import listed, without
 
 _FORGET_MARKS: Final = "DELETE FROM shardproxy.marker WHERE move = $1"
@@ -49,7 +50,8 @@ async def unlist(drive: Drive, why: str) -> None:
 
 
 async def forget(drive: Drive) -> None:
-    """Take the move's own rows away on both shards."""
+    """Take the move's own rows away on both shards, and first what looks at them. Raises TableInUse."""
+    await take_down(drive)
     for connection in (drive.at.source, drive.at.target):
         await connection.execute(_FORGET_MARKS, drive.mark)
     await drive.at.source.execute(_FORGET_MOVE, drive.move.number)

@@ -88,6 +88,77 @@ def test_after_the_grace_a_direct_connection_is_terminated(fenced: Fenced) -> No
     run(main())
 
 
+def test_idle_sessions_of_roles_that_no_sidecar_logs_in_as_are_let_alone(fenced: Fenced) -> None:
+    """Superusers' and exporters'; those of the operator, whom a sidecar might use as well, are not."""
+
+    async def main() -> None:
+        port = fenced.primaries[0].port
+        async with fenced.operator() as operator:
+            await operator.execute("CREATE ROLE exporter LOGIN PASSWORD 'exporter'")
+        dsn = f"postgresql://{{0}}@127.0.0.1:{port}/{fenced.database}"
+        exporter = await asyncpg.connect(dsn.format("exporter:exporter"))
+        superuser = await asyncpg.connect(dsn.format("operator:secret"))
+        others = [
+            await asyncpg.connect(fenced.primaries[0].dsn(dbname=fenced.database)),
+            await asyncpg.connect(dsn.format("exporter:exporter")),
+        ]
+        try:
+            await others[1].execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+            epoch = await fenced.publish(0)
+            await retire(fenced.specs[0], epoch, grace=0.0)
+            assert await exporter.fetchval("SELECT 1") == await superuser.fetchval("SELECT 1") == 1
+            for other in others:
+                await ended(other)
+        finally:
+            for connection in (exporter, superuser, *others):
+                connection.terminate()
+            async with fenced.operator() as operator:
+                await operator.execute("DROP ROLE exporter")
+
+    run(main())
+
+
+def test_a_session_that_has_become_idle_once_is_not_waited_for_again(fenced: Fenced) -> None:
+    async def main() -> None:
+        server = fenced.primaries[0]
+        dsn = f"postgresql://operator:secret@127.0.0.1:{server.port}/{fenced.database}"
+        superuser = await asyncpg.connect(dsn)
+        try:
+            async with fenced.app() as old:
+                await enter(old, 1)
+                await superuser.execute("BEGIN")
+                epoch = await fenced.publish(0)
+                watch = Watch()
+                retiring = asyncio.create_task(retire(fenced.specs[0], epoch, on_progress=watch))
+                await watch.until_held_by(superuser.get_server_pid())
+                await superuser.execute("COMMIT")
+                await watch.until(lambda waiting: len(waiting.holders) == 1)
+                await superuser.execute("BEGIN")
+                seen = len(watch.seen)
+                await watch.until(lambda waiting: len(watch.seen) > seen + 1)
+                assert [holder.user for holder in watch.seen[-1].holders] == ["app"]
+                await enter(old, epoch, 1)
+                await retiring
+                await superuser.execute("COMMIT")
+        finally:
+            superuser.terminate()
+
+    run(main())
+
+
+def test_an_idle_session_of_a_superuser_in_an_old_epoch_is_ended(fenced: Fenced) -> None:
+    async def main() -> None:
+        server = fenced.primaries[0]
+        dsn = f"postgresql://operator:secret@127.0.0.1:{server.port}/{fenced.database}"
+        superuser = await asyncpg.connect(dsn)
+        await enter(superuser, 1)
+        epoch = await fenced.publish(0)
+        await retire(fenced.specs[0], epoch, grace=0.0)
+        await ended(superuser)
+
+    run(main())
+
+
 def test_epoch_0_and_other_databases_hold_nothing_up(fenced: Fenced) -> None:
     async def main() -> None:
         server = fenced.server(fenced.primaries[0], "app")

@@ -20,6 +20,7 @@ from tests.demo.test_watchdog import wait_until_gone
 from tests.support import aio
 
 ROOT = Path(__file__).resolve().parents[2]
+WHERE = "SELECT current_setting('cluster_name') FROM tenants WHERE tenant_id = 'acme'"
 SMALL = ("--shards", "2", "--replicas", "1", "--tenants", "6", "--orders", "60")
 
 
@@ -30,6 +31,17 @@ def command(install: Install, *arguments: str) -> list[str]:
 def run_demo(install: Install, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command(install, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def shardproxy(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "shardproxy", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -68,7 +80,7 @@ def test_the_tour_of_a_small_demo_is_right_in_every_step(install: Install) -> No
     done = run_demo(install, *SMALL, "--check", "--json")
     told = json.loads(done.stdout)
     assert [step for step in told["steps"] if not step["good"]] == []
-    assert (done.returncode, told["ok"], len(told["steps"])) == (0, True, 12)
+    assert (done.returncode, told["ok"], len(told["steps"])) == (0, True, 13)
     places = {step["where"] for step in told["steps"]}
     assert {"shard-a", "shard-b", "shard-a, shard-b", "no shard"} <= places
     assert any("replica" in place for place in places)
@@ -99,6 +111,11 @@ def test_a_named_directory_keeps_the_data_between_runs(install: Install) -> None
         with serving(install, *SMALL, *keep) as (_, told):
             write = "UPDATE tenants SET name = 'Kept' WHERE tenant_id = 'acme' RETURNING name"
             assert fetchval(told["dsn"], write) == "Kept"
+            there = fetchval(told["dsn"], WHERE)
+            target = next(shard["name"] for shard in told["shards"] if shard["name"] != there)
+            moved = shardproxy("tenant", "move", "acme", "--to", target, "-c", told["config"])
+            assert moved.returncode == 0, moved.stderr
+            assert fetchval(told["dsn"], WHERE) == target
             second = run_demo(install, *keep)
             assert second.returncode == 1
             assert "another demo is running" in second.stderr
@@ -108,9 +125,12 @@ def test_a_named_directory_keeps_the_data_between_runs(install: Install) -> None
         with serving(install, *keep) as (_, told):
             assert len(told["shards"]) == 2
             assert fetchval(told["dsn"], "SELECT name FROM tenants WHERE tenant_id = 'acme'") == "Kept"
+            assert fetchval(told["dsn"], WHERE) == target
             replica = told["shards"][0]["replicas"][0]
             straight = f"postgresql://app:app@{replica}/shop"
             assert fetchval(straight, "SELECT pg_is_in_recovery()") is True
+        again = run_demo(install, *keep, "--check", "--json")
+        assert json.loads(again.stdout)["ok"], again.stdout
 
 
 def test_a_killed_demo_leaves_no_process(install: Install) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import urllib.request
 
 from shardproxy.demo.postgres import Install
-from tests.demo.test_command import SMALL, command
+from tests.demo.test_command import ROOT, SMALL, command
 from tests.support.terminal import Terminal
 
 
@@ -17,6 +17,7 @@ def test_progress_then_where_to_connect_and_what_to_try_until_ctrl_c(install: In
             "starting 2 shards",
             "starting 2 replicas",
             "loading 60 orders",
+            "making it an installation",
             "starting the sidecar",
         ):
             assert f"✓ {phase}" in said
@@ -37,9 +38,23 @@ def test_progress_then_where_to_connect_and_what_to_try_until_ctrl_c(install: In
         assert {"shard-a", "shard-b", "shard-a-replica-1"} & set(answered.split())
         assert "DELETE over several shards" in psql(install, dsn[1], refused)
 
+        commands = re.findall(r"^  (\S.* (?:tenant|moves) (?:list|move) .*)$", said, re.MULTILINE)
+        assert len(commands) == 3
+        listed, moved, moves = (shell(each) for each in commands)
+        assert "acme" in listed
+        assert "move 1 done" in moved
+        assert "done" in moves
+
         terminal.send("\x03")
         terminal.expect("stopping")
         assert terminal.process.wait(30) == 0
+
+
+def shell(command: str) -> str:
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=True
+    )
+    return done.stdout
 
 
 def psql(install: Install, dsn: str, *lines: str) -> str:

@@ -44,4 +44,4 @@ def test_without_the_sidecar_every_step_that_needs_it_is_wrong(install: Install)
         "a rule of the schema, enforced by its shard",
         "a reference table",
     }
-    assert len(steps) == 12
+    assert len(steps) == 13

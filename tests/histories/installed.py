@@ -1,6 +1,5 @@
 """The workloads' shards as an installation: with fences and a catalog, so that tenants can move."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from shardproxy.demo.postgres import Run, Server
 from shardproxy.rebalance.installation import Installation
 from shardproxy.secret import Secret
 from shardproxy.topology.keys import KeyFamily
-from shardproxy.topology.map_document import from_document
-from shardproxy.topology.shard_map import ShardMap
 from tests.histories import shards as clusters
 from tests.histories.shards import OPERATOR, OPERATOR_PASSWORD, TENANTS, Shards
 from tests.support import aio
@@ -52,21 +49,15 @@ class Installed:
         """The shards."""
         return tuple(shard.name for shard in self.shards.shards)
 
-    def map(self) -> ShardMap:
-        """The map in force."""
-        said = self.shards.shards[0].primary.query(
-            "SELECT epoch || ' ' || document FROM shardproxy.map ORDER BY epoch DESC LIMIT 1", dbname=DATABASE
-        )
-        epoch, _, document = said.partition(" ")
-        return from_document(json.loads(document), int(epoch))
-
     def left_behind(self) -> dict[str, str]:
-        """What moves may not leave, by shard: slots, publications, subscriptions, states, markers."""
+        """What moves may not leave, by shard: slots, publications, subscriptions, triggers, states, markers."""
         found = {}
         for shard in self.shards.shards:
             rows = shard.primary.query(
                 "SELECT slot_name FROM pg_replication_slots UNION ALL SELECT pubname FROM pg_publication "
                 "UNION ALL SELECT subname FROM pg_subscription UNION ALL SELECT 'marker' FROM shardproxy.marker "
+                "UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ '^shardproxy_' "
+                "UNION ALL SELECT proname FROM pg_proc WHERE proname ~ '^shardproxy_' "
                 "UNION ALL SELECT 'moving' FROM shardproxy.moving UNION ALL SELECT gid FROM pg_prepared_xacts",
                 dbname=DATABASE,
             )

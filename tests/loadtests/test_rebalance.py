@@ -100,8 +100,11 @@ def test_the_command_runs_beside_the_application_through_sidecars(
         "1",
     ]
     options += ["--rate", "50", "--pg-bin", str(install.bin_dir), "--output", str(tmp_path)]
-    assert command.main([*options, "--", "sh", "-c", "echo {tenant} from {source} to {target}; exit 3"]) == 1
+    move = f"{sys.executable} -m shardproxy tenant move {{tenant}} --to {{target}} -c {{config}} --json"
+    shell = f"{move}; echo {{tenant}} from {{source}} to {{target}}; exit 3"
+    assert command.main([*options, "--", "sh", "-c", shell]) == 1
     said = capfd.readouterr().out
+    assert '"state": "done"' in said
     assert "acme from shard-" in said
     assert "the command ended with 3" in said
     document, picture = sorted(tmp_path.iterdir())

@@ -204,3 +204,23 @@ def test_reading_leaves_the_connection_as_it_was(primary: Server, schema: Schema
             await connection.close()
 
     assert asyncio.run(settings()) == ("pg_temp", "1234ms", "0", "off")
+
+
+def test_what_a_move_puts_up_on_its_tables_is_not_part_of_the_schema(primary: Server) -> None:
+    create(primary, "moving", "CREATE TABLE orders (tenant_id text PRIMARY KEY)")
+    before = read(primary, "moving")
+    trigger = "TRIGGER {0} AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION {1}"
+    function = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+    primary.query(
+        f"CREATE SCHEMA shardproxy; {function.format('shardproxy.written')}"
+        f"CREATE {trigger.format('shardproxy_move_1_insert', 'shardproxy.written(1)')}",
+        dbname="moving",
+    )
+    assert fingerprint(read(primary, "moving")) == fingerprint(before)
+    primary.query(
+        f"{function.format('public.shardproxy')} CREATE {trigger.format('theirs', 'public.shardproxy()')}",
+        dbname="moving",
+    )
+    assert [each.name for each in read(primary, "moving").relations["public", "orders"].triggers] == [
+        "theirs"
+    ]

@@ -144,6 +144,8 @@ _LEFT: Final = {
     "origin": "SELECT roname FROM pg_replication_origin",
     "moving": "SELECT * FROM shardproxy.moving",
     "marker": "SELECT * FROM shardproxy.marker",
+    "trigger": "SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgname ~ '^shardproxy_'",
+    "function": "SELECT proname FROM pg_proc WHERE proname ~ '^shardproxy_'",
     "prepared transaction": "SELECT gid FROM pg_prepared_xacts",
     "session": "SELECT application_name, state FROM pg_stat_activity"
     " WHERE application_name ~ '^shardproxy (move|mover|snapshot|plan) '",

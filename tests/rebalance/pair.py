@@ -134,6 +134,8 @@ class Pair:
                 " WHERE d.datname = current_database()",
                 "SELECT move, state FROM shardproxy.moving",
                 "SELECT move FROM shardproxy.marker",
+                "SELECT tgname FROM pg_trigger WHERE tgname ~ '^shardproxy_'",
+                "SELECT proname FROM pg_proc WHERE proname ~ '^shardproxy_'",
             ):
                 found += self.query(name, sql)
         return found
