@@ -32,7 +32,7 @@ class Drive:
     """One process driving one move. ``database`` is the OID of the source's database.
     ``accept_differences``: the move goes on although the verification found some.
 
-    Mutable: ``move``, as it was last written to the journal.
+    Mutable: ``move``, as it was last written to the journal; ``tables``, until the move is announced.
     """
 
     installation: Installation
