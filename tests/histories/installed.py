@@ -56,9 +56,9 @@ def spec(name: str, server: Server) -> ShardSpec:
 
 
 @contextmanager
-def installed(run: Run, *, sidecars: int = 2) -> Iterator[Installed]:
-    """Three such shards in ``run``, with so many sidecars in front of them."""
-    shards = clusters.start(run)
+def installed(run: Run, *, sidecars: int = 2, count: int = 3) -> Iterator[Installed]:
+    """``count`` such shards in ``run``, with so many sidecars in front of them."""
+    shards = clusters.start(run, count=count)
     aio.run(_install(shards))
     with shards.sidecars(sidecars) as proxies:
         yield Installed(shards, proxies)
