@@ -21,6 +21,9 @@ CHANNEL: Final = "shardproxy_map"
 
 ATTEMPTS: Final = 5
 
+Change = Callable[[ShardMap], ShardMap]
+"""What a publication does to the map in force."""
+
 _NEWEST: Final = "SELECT epoch, document FROM shardproxy.map ORDER BY epoch DESC LIMIT 1"
 _NEWEST_EPOCH: Final = "SELECT max(epoch) FROM shardproxy.map"
 _HISTORY: Final = "SELECT epoch, why, published, publisher FROM shardproxy.map ORDER BY epoch DESC LIMIT $1"
@@ -77,7 +80,7 @@ async def store_first(catalog: asyncpg.Connection, shard_map: ShardMap, why: str
 
 async def publish(
     catalog: asyncpg.Connection,
-    change: Callable[[ShardMap], ShardMap],
+    change: Change,
     why: str,
     concerned: Mapping[str, asyncpg.Connection],
     *,

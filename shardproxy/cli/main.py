@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "map": "shardproxy.cli.map:map_",
     "route": "shardproxy.cli.route:route",
     "tenant": "shardproxy.cli.tenant:tenant",
+    "shard": "shardproxy.cli.shard:shard",
+    "rebalance": "shardproxy.cli.rebalance:rebalance",
     "moves": "shardproxy.cli.moves:moves",
     "demo": "shardproxy.demo.command:demo",
     "config-schema": "shardproxy.cli.config_schema:config_schema",

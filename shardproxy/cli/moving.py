@@ -109,10 +109,14 @@ def installation(config: Config) -> Installation:
 
 
 class Command:
-    """One run of a command that drives moves. Mutable: ``number``, the move it drives at the moment."""
+    """One run of a command that drives moves. ``again``: the command that goes on with a series of them.
 
-    def __init__(self, show: Show | None, *, as_json: bool) -> None:
+    Mutable: ``number``, the move that it has told of last.
+    """
+
+    def __init__(self, show: Show | None, *, as_json: bool, again: str | None = None) -> None:
         self.number: int | None = None
+        self._again = again
         self._as_json = as_json
         if show is None:
             terminal = console(errors=True).is_terminal
@@ -145,7 +149,9 @@ class Command:
         except ShardproxyError as error:
             self._fail(error)
         except (KeyboardInterrupt, asyncio.CancelledError):
-            if self.number is None:
+            if self.number is None and self._again is not None:
+                typer.echo(f"stopped before a row was moved; it goes on with:  {self._again}", err=True)
+            elif self.number is None:
                 typer.echo("stopped; nothing was changed", err=True)
             else:
                 self._say_how_to_go_on("stopped")
@@ -166,8 +172,9 @@ class Command:
         fail(error)
 
     def _say_how_to_go_on(self, what: str) -> None:
+        again = self._again or f"shardproxy moves resume {self.number}"
         typer.echo(
-            f"move {self.number} is {what}; it goes on with:  shardproxy moves resume {self.number}\n"
+            f"move {self.number} is {what}; it goes on with:  {again}\n"
             f"and before its target owns the rows it is undone by:  shardproxy moves abort {self.number}",
             err=True,
         )

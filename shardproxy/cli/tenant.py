@@ -1,19 +1,15 @@
 """``shardproxy tenant``: which tenants there are and where, and moving them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.filesize import decimal
 from rich.table import Table as TextTable
 
-from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.backend.shards import ShardSpec
-from shardproxy.catalog import maps
-from shardproxy.catalog.connect import connect
 from shardproxy.catalog.journal import Keys
-from shardproxy.catalog.look import look
+from shardproxy.cli.asking import with_map
 from shardproxy.cli.moving import (
     DEFAULTS,
     Command,
@@ -34,18 +30,14 @@ from shardproxy.cli.moving import (
     write_outcomes,
 )
 from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, print_table, write_json
-from shardproxy.config import assemble
 from shardproxy.config.load import load
-from shardproxy.config.model import Config
-from shardproxy.errors import ShardproxyError, Unavailable
+from shardproxy.errors import ShardproxyError
 from shardproxy.rebalance import move as rebalance
-from shardproxy.rebalance import tenants
+from shardproxy.rebalance import pins, tenants
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.plan import Plan, Size, make_plan
 from shardproxy.topology.keys import from_text
 from shardproxy.topology.shard_map import ShardMap
-
-T = TypeVar("T")
 
 tenant = typer.Typer(
     help="Which tenants there are and where, and moving them.",
@@ -56,6 +48,9 @@ tenant = typer.Typer(
 
 Names = Annotated[list[str], typer.Argument(metavar="TENANT...", help="The tenants; several move together.")]
 Name = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant.")]
+PinTo = Annotated[
+    str | None, typer.Option("--to", metavar="SHARD", help="Move it to that shard first; default: stay.")
+]
 OfShard = Annotated[str | None, typer.Option("--shard", metavar="SHARD", help="Only those on this shard.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the largest first.")]
 
@@ -78,7 +73,7 @@ def list_(
             raise ShardproxyError(f'the shard "{shard}" is unknown', hint=f"There are {', '.join(shards)}.")
         return await tenants.largest(shards, shard_map, _group(shard_map, group), limit=limit, only=shard)
 
-    found = asyncio.run(_with_map(options, ask))
+    found = asyncio.run(with_map(options, ask))
     if as_json:
         write_json({"tenants": [_as_json(each) for each in found]})
         return
@@ -101,7 +96,7 @@ def show(
         of = _group(shard_map, group)
         return await tenants.one(shards, shard_map, of, from_text(shard_map.tables.groups[of], name))
 
-    found = asyncio.run(_with_map(options, ask))
+    found = asyncio.run(with_map(options, ask))
     if as_json:
         write_json(_as_json(found))
         return
@@ -168,28 +163,92 @@ def move(
     write_outcomes(outcomes, tuple(name for name in names if name not in moved), as_json=as_json)
 
 
+@tenant.command("pin")
+def pin(
+    name: Name,
+    to: PinTo = None,
+    group: Group = None,
+    max_rate: MaxRate = DEFAULTS.max_rate,
+    max_bytes: MaxBytes = DEFAULTS.max_bytes,
+    max_lag: MaxLag = DEFAULTS.max_lag,
+    max_pause: MaxPause = DEFAULTS.max_pause,
+    grace: Grace = DEFAULTS.grace,
+    workers: Workers = DEFAULTS.workers,
+    progress: ShowProgress = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Place a tenant where it is, or on another shard after a move, so that ring changes leave it alone."""
+    options = load(config)
+    chosen = MoveOptions(
+        max_rate=max_rate,
+        max_bytes=max_bytes,
+        max_lag=max_lag,
+        max_pause=max_pause,
+        grace=grace,
+        workers=workers,
+    )
+    what = Keys(group or options.tenant_group_name, (name,))
+    shards = installation(options)
+    command = Command(progress, as_json=as_json)
+    _write_pinned(name, command.run(lambda report: pins.pin(shards, what, to, chosen, report)), as_json)
+
+
+@tenant.command("unpin")
+def unpin(
+    name: Name,
+    group: Group = None,
+    max_rate: MaxRate = DEFAULTS.max_rate,
+    max_bytes: MaxBytes = DEFAULTS.max_bytes,
+    max_lag: MaxLag = DEFAULTS.max_lag,
+    max_pause: MaxPause = DEFAULTS.max_pause,
+    grace: Grace = DEFAULTS.grace,
+    workers: Workers = DEFAULTS.workers,
+    progress: ShowProgress = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Move a tenant to where its bucket is, and drop its placement: the ring decides about it again."""
+    options = load(config)
+    chosen = MoveOptions(
+        max_rate=max_rate,
+        max_bytes=max_bytes,
+        max_lag=max_lag,
+        max_pause=max_pause,
+        grace=grace,
+        workers=workers,
+    )
+    what = Keys(group or options.tenant_group_name, (name,))
+    shards = installation(options)
+    command = Command(progress, as_json=as_json)
+    _write_pinned(name, command.run(lambda report: pins.unpin(shards, what, chosen, report)), as_json)
+
+
+def _write_pinned(name: str, pinned: pins.Pinned, as_json: bool) -> None:
+    if as_json:
+        write_json(
+            {
+                "ok": True,
+                "tenant": name,
+                "shard": pinned.shard,
+                "placed": pinned.placed,
+                "changed": pinned.changed,
+                "moves": [each.to_json() for each in pinned.moves],
+            }
+        )
+        return
+    write_outcomes(list(pinned.moves), (), as_json=False)
+    already = "" if pinned.changed else " already"
+    how = "placed" if pinned.placed else "not placed: it is where its bucket is"
+    typer.echo(f"{name} is on {pinned.shard}{already}, {how}")
+
+
 def _group(shard_map: ShardMap, name: str | None) -> str:
     group = name or shard_map.tables.tenant_group
     if group not in shard_map.tables.groups:
         known = ", ".join(shard_map.tables.groups)
         raise ShardproxyError(f'the group "{group}" is unknown', hint=f"There are {known}.")
     return group
-
-
-async def _with_map(config: Config, ask: Callable[[dict[str, ShardSpec], ShardMap], Awaitable[T]]) -> T:
-    """Ask with the sidecars' own logins and the map in force. Raises ShardproxyError."""
-    shards = {spec.name: spec for spec in assemble.shard_specs(config)}
-    server = shards[config.shards[config.catalog_index].name].primary
-    try:
-        connection = await connect(server, tenants.APPLICATION_NAME, command_timeout=10.0)
-        try:
-            has_catalog = (await look(connection)).catalog
-            shard_map = await maps.read(connection) if has_catalog else assemble.shard_map(config)
-        finally:
-            connection.terminate()
-        return await ask(shards, shard_map)
-    except FAULTS as fault:
-        raise Unavailable(reason(fault)) from fault
 
 
 def _remarks(found: tenants.Tenant) -> str:

@@ -10,6 +10,7 @@ from shardproxy.catalog import epochs, maps
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
 from shardproxy.rebalance.table_fence import put_up
+from shardproxy.rebalance.tables import read_tables
 from shardproxy.rebalance.what import announced, listed, named
 
 _MOVING: Final = """
@@ -18,18 +19,23 @@ INSERT INTO shardproxy.moving (move, state, target) VALUES ($1, 'moving', $2) ON
 
 
 async def announce(drive: Drive) -> None:
-    """The source learns of the move before the map tells the sidecars. Raises MapConflict."""
+    """The source learns of the move before the map tells the sidecars; and which rows they are is settled.
+
+    Raises MapConflict.
+    """
     move = drive.move
     await drive.at.source.execute(_MOVING, move.number, move.target)
     fail_point("announce.told")
     if listed(await maps.read(drive.at.catalog), move.number) is None:
         why = f"move {move.number}: {named(move.what)} from {move.source} to {move.target}"
-        await maps.publish(
+        published = await maps.publish(
             drive.at.catalog,
             lambda shard_map: announced(shard_map, drive.moving, drive.reverses),
             why,
             drive.shards,
         )
+        # Keys may have been placed since the tables were read. From now on none of a bucket on its way is.
+        drive.tables = await read_tables(drive.at.source, published, drive.moving)
 
 
 async def retire(drive: Drive) -> None:

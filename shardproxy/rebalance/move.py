@@ -84,23 +84,35 @@ async def move(
     chosen = options or MoveOptions()
     if chosen.offline and chosen.rollback_window > 0:
         raise ShardproxyError("an offline move has no way back", sqlstate="22023")
-    async with _Words():
+    async with Words():
         report(Progress(Step.PLANNED, "looking for obstacles", begins=True))
         plan = await make_plan(installation, what, target, chosen)
         if plan.obstacles:
             raise Obstructed(plan.obstacles)
-        outcomes = []
-        for planned in plan.moves:
-            number = await _write_down(installation, planned, chosen)
-            try:
-                soak = Soak.WAIT if wait else Soak.REST
-                ended = await drive_on(installation, number, report, soak=soak, patience=chosen.patience)
-                outcomes.append(await _outcome(installation, ended))
-            except (Obstructed, MapConflict):  # somebody else was quicker
-                if (await read(installation, number))[0].step in (Step.PLANNED, Step.ANNOUNCE):
-                    await drive_back(installation, number, report)
-                raise
-        return outcomes
+        soak = Soak.WAIT if wait else Soak.REST
+        return [await carry_out(installation, planned, chosen, report, soak) for planned in plan.moves]
+
+
+async def carry_out(
+    installation: Installation,
+    planned: Planned,
+    options: MoveOptions,
+    report: Report,
+    soak: Soak = Soak.REST,
+    **facts: Any,
+) -> Outcome:
+    """Write one move down, with ``facts``, and drive it to its end, or to its rollback window. Nothing is left of one that cannot begin:
+    Obstructed, MapConflict. Other errors as of :func:`move`.
+    """
+    async with Words():
+        number = await _write_down(installation, planned, options, facts)
+        try:
+            ended = await drive_on(installation, number, report, soak=soak, patience=options.patience)
+            return await _outcome(installation, ended)
+        except (Obstructed, MapConflict):  # somebody else was quicker
+            if (await read(installation, number))[0].step in (Step.PLANNED, Step.ANNOUNCE):
+                await drive_back(installation, number, report)
+            raise
 
 
 async def resume(
@@ -116,7 +128,7 @@ async def resume(
 
     ``accept_differences``: also if the verification finds some. Of a move that has ended, how it did.
     """
-    async with _Words():
+    async with Words():
         ended = await drive_on(installation, number, report, accept_differences=accept_differences, soak=soak)
         return await _outcome(installation, ended)
 
@@ -125,19 +137,19 @@ async def roll_back(installation: Installation, number: int, report: Report = si
     """Move the rows of a move that is in its rollback window back to where they were; how the move that does
     it ended. Raises NoWayBack.
     """
-    async with _Words():
+    async with Words():
         return await _outcome(installation, await drive_rollback(installation, number, report))
 
 
 async def abort(installation: Installation, number: int, report: Report = silent) -> Outcome:
     """Undo an unfinished move. Raises ForwardOnly once the target owns the rows."""
-    async with _Words():
+    async with Words():
         return await _outcome(installation, await drive_back(installation, number, report))
 
 
 async def read(installation: Installation, number: int) -> tuple[Move, list[Entry]]:
     """A move with its log."""
-    async with _Words():
+    async with Words():
         catalog = await open_catalog(installation, APPLICATION_NAME)
         try:
             return await journal.read(catalog, number), await journal.entries(catalog, number)
@@ -147,7 +159,7 @@ async def read(installation: Installation, number: int) -> tuple[Move, list[Entr
 
 async def newest(installation: Installation, limit: int) -> list[Move]:
     """The newest moves, at most ``limit``, the newest first."""
-    async with _Words():
+    async with Words():
         catalog = await open_catalog(installation, APPLICATION_NAME)
         try:
             return await journal.moves(catalog, limit=limit)
@@ -155,7 +167,9 @@ async def newest(installation: Installation, limit: int) -> list[Move]:
             await forget(catalog)
 
 
-async def _write_down(installation: Installation, planned: Planned, options: MoveOptions) -> int:
+async def _write_down(
+    installation: Installation, planned: Planned, options: MoveOptions, facts: dict[str, Any]
+) -> int:
     catalog = await open_catalog(installation, APPLICATION_NAME)
     try:
         async with catalog.transaction():
@@ -168,7 +182,8 @@ async def _write_down(installation: Installation, planned: Planned, options: Mov
                 options=options.to_json(),
             )
             size = planned.size
-            await journal.update(catalog, written.number, facts={"rows": size.rows, "bytes": size.bytes})
+            known = {"rows": size.rows, "bytes": size.bytes, **facts}
+            await journal.update(catalog, written.number, facts=known)
         return written.number
     finally:
         await forget(catalog)
@@ -195,7 +210,7 @@ async def _outcome(installation: Installation, ended: Move) -> Outcome:
     )
 
 
-class _Words:
+class Words:
     """Faults of servers leave it as one of our errors."""
 
     async def __aenter__(self) -> None:

@@ -9,7 +9,7 @@ import sys
 import zlib
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from shardproxy.errors import ConfigError
@@ -33,6 +33,7 @@ def to_document(shard_map: ShardMap) -> dict[str, Any]:
         "owners": _pack(shard_map.owners),
         "weights": list(shard_map.weights),
         "vnodes": shard_map.vnodes,
+        "evened": sorted(shard_map.evened),
         "groups": {name: family.value for name, family in sorted(tables.groups.items())},
         "tenant_group": tables.tenant_group,
         "tables": [_table(name, rule) for name, rule in sorted(tables.rules.items())],
@@ -75,6 +76,7 @@ def _read(document: Mapping[str, Any], epoch: int) -> ShardMap:
         moves=tuple(_read_move(move, index, tables) for move in document["moves"]),
         weights=_weights(document["weights"], len(shards)),
         vnodes=int(document["vnodes"]),
+        evened=_evened(document.get("evened", ())),
     )
 
 
@@ -83,6 +85,13 @@ def _weights(said: list[int], shards: int) -> tuple[int, ...]:
     if len(weights) != shards or min(weights) < 0:
         raise ValueError("weights: not one of 0 or more for each shard")
     return weights
+
+
+def _evened(said: Iterable[int]) -> frozenset[int]:
+    evened = frozenset(map(int, said))
+    if not evened <= frozenset(range(BUCKETS)):
+        raise ValueError("evened: a bucket that is not there")
+    return evened
 
 
 def _pack(owners: "array[int]") -> str:

@@ -37,9 +37,9 @@ def ownership_check(shard_map: ShardMap, shard: int, group: str, family: KeyFami
     buckets = (number for number, owner in enumerate(shard_map.owners) if owner == shard)
     owned = in_buckets(buckets, family, column_sql)
     if elsewhere:
-        owned = f"({owned} AND ({column_sql}) NOT IN ({_literals(family, elsewhere)}))"
+        owned = f"({owned} AND NOT {_one_of(elsewhere, family, column_sql)})"
     if here:
-        owned = f"({owned} OR ({column_sql}) IN ({_literals(family, here)}))"
+        owned = f"({owned} OR {_one_of(here, family, column_sql)})"
     return f"(({column_sql}) IS NOT NULL AND {owned})"
 
 
@@ -58,10 +58,10 @@ def moving_rows(
     filter: every function in it is built in and immutable.
     """
     keys = sorted(key for of, key in move.keys if of == group)
-    said = [f"({column_sql}) IN ({_literals(family, keys)})"] if keys else []
+    said = [_one_of(keys, family, column_sql)] if keys else []
     if move.buckets:
         placed = sorted(key for of, key in shard_map.placements if of == group)
-        besides = f" AND ({column_sql}) NOT IN ({_literals(family, placed)})" if placed else ""
+        besides = f" AND NOT {_one_of(placed, family, column_sql)}" if placed else ""
         said.append(f"({in_buckets(move.buckets, family, column_sql)}{besides})")
     return f"({' OR '.join(said)})" if said else None
 
@@ -83,8 +83,15 @@ def _bitmap(buckets: Iterable[int]) -> str:
     return bits.hex()
 
 
-def _literals(family: KeyFamily, keys: Iterable[Key]) -> str:
-    return ", ".join(f"{_quoted(to_text(family, key))}::{_CASTS[family]}" for key in keys)
+def _one_of(keys: Iterable[Key], family: KeyFamily, column_sql: str) -> str:
+    """A boolean expression: ``column_sql`` is one of ``keys``; NULL for NULL.
+
+    Of a varchar and several constants PostgreSQL makes an array of varchar that it casts to one of text,
+    which is not allowed in a publication's row filter.
+    """
+    column = f"({column_sql})::pg_catalog.text" if family is KeyFamily.TEXT else f"({column_sql})"
+    literals = ", ".join(f"{_quoted(to_text(family, key))}::{_CASTS[family]}" for key in keys)
+    return f"({column} IN ({literals}))"
 
 
 def _quoted(text: str) -> str:

@@ -21,7 +21,8 @@ class ShardMap:
     answers catalog queries and statements that touch no table. ``epoch`` is the version, 0 without a catalog;
     ``shard_epochs`` has for each shard the newest version that changed what is on it: what its connections
     have to be in. ``moves`` are those in progress. ``weights`` (of each shard) and ``vnodes`` are the ring's
-    that the owners are meant to follow: :meth:`aim`.
+    that the owners are meant to follow: :meth:`aim`. ``evened`` are buckets that were put where they are to
+    even the shards out: they stay there, whatever the ring says, as long as their shard has a weight.
     """
 
     shards: tuple[str, ...]
@@ -34,6 +35,7 @@ class ShardMap:
     moves: tuple[Moving, ...] = ()
     weights: tuple[int, ...] = ()
     vnodes: int = DEFAULT_VNODES
+    evened: frozenset[int] = frozenset()
     index: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +46,15 @@ class ShardMap:
             object.__setattr__(self, "weights", (1,) * len(self.shards))
 
     def aim(self) -> "array[int]":
-        """The owner that the ring gives to each bucket, as ``owners`` has those it has now."""
+        """The owner that each bucket should have, as ``owners`` has those it has now."""
+        aimed = self.ring()
+        for number in self.evened:
+            if self.weights[owner := self.owners[number]]:
+                aimed[number] = owner
+        return aimed
+
+    def ring(self) -> "array[int]":
+        """The owner that the ring gives to each bucket."""
         specs = [ShardSpec(name, weight) for name, weight in zip(self.shards, self.weights, strict=True)]
         return assign(specs, self.vnodes)
 

@@ -78,9 +78,11 @@ def server_spec(server: Server) -> ServerSpec:
 
 
 @contextmanager
-def installed(run: Run, *, sidecars: int = 2, replicas: int = 0, **sections: Any) -> Iterator[Installed]:
-    """Three such shards in ``run``, with so many sidecars in front of them, configured with ``sections``."""
-    shards = clusters.start(run, replicas=replicas)
+def installed(
+    run: Run, *, sidecars: int = 2, count: int = 3, replicas: int = 0, **sections: Any
+) -> Iterator[Installed]:
+    """``count`` such shards in ``run``, with so many sidecars in front of them, configured with ``sections``."""
+    shards = clusters.start(run, count=count, replicas=replicas)
     aio.run(_install(shards))
     with shards.sidecars(sidecars, **sections) as proxies:
         yield Installed(shards, proxies)

@@ -1,13 +1,17 @@
 """Three shards that take any row, with fences and a catalog."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
+import yaml
+from typer.testing import CliRunner, Result
 
+from shardproxy.cli.main import app
 from shardproxy.demo.postgres import Install, Run, Server
 from shardproxy.demo.run import side_by_side
-from tests.rebalance.installed import Installed
+from tests.rebalance.installed import OPERATOR, PASSWORD, Installed
 from tests.support import cluster as clusters
 
 
@@ -20,6 +24,26 @@ def installed(install: Install) -> Iterator[Installed]:
         )
         installed.install()
         yield installed
+
+
+@pytest.fixture
+def shardproxy(
+    installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Runs the command line in this process, with the installation's configuration."""
+    path = tmp_path / "shardproxy.yaml"
+    path.write_text(
+        yaml.safe_dump(installed.cluster.config(operator={"user": OPERATOR, "password": PASSWORD}))
+    )
+    path.chmod(0o600)
+    monkeypatch.setenv("SHARDPROXY_CONFIG", str(path))
+
+    def run(*arguments: str) -> Result:
+        result = CliRunner().invoke(app, list(arguments), prog_name="shardproxy")
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result
+
+    return run
 
 
 @pytest.fixture(scope="package")

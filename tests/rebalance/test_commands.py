@@ -4,37 +4,16 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-import yaml
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from shardproxy.cli.main import app
-from tests.rebalance.installed import OPERATOR, PASSWORD, Installed, next_shard
+from tests.rebalance.installed import Installed, next_shard
 from tests.rebalance.mover import Mover
 from tests.support.rest import wait_until
 
 Shardproxy = Callable[..., Result]
 TENANT = "initech"
-
-
-@pytest.fixture
-def shardproxy(installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shardproxy:
-    """Runs the command line in this process, with the installation's configuration."""
-    path = tmp_path / "shardproxy.yaml"
-    path.write_text(
-        yaml.safe_dump(installed.cluster.config(operator={"user": OPERATOR, "password": PASSWORD}))
-    )
-    path.chmod(0o600)
-    monkeypatch.setenv("SHARDPROXY_CONFIG", str(path))
-
-    def run(*arguments: str) -> Result:
-        result = CliRunner().invoke(app, list(arguments), prog_name="shardproxy")
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
-        return result
-
-    return run
 
 
 def test_tenants_are_listed_with_their_shard_and_size(installed: Installed, shardproxy: Shardproxy) -> None:

@@ -62,6 +62,7 @@ def test_a_map_survives_its_document(
         shard_epochs=(epoch, 1, 0),
         weights=(epoch, 0, 2),
         vnodes=epoch,
+        evened=frozenset((seed % BUCKETS, 5)),
     )
     assert same(through_json(the_map), the_map)
 
@@ -84,6 +85,7 @@ def test_the_same_map_has_the_same_document() -> None:
         {"weights": [1, 1]},
         {"weights": [1, 1, -1]},
         {"vnodes": "many"},
+        {"evened": [BUCKETS]},
         {"designated": "z"},
         {"placements": [["tenant", "x", "z"]]},
         {"placements": [["nobody", "x", "a"]]},
@@ -103,3 +105,9 @@ def test_a_document_that_says_too_much_is_not_inflated() -> None:
     bomb = b64encode(zlib.compress(bytes(50_000_000))).decode()
     with pytest.raises(ConfigError, match="not 16384 buckets"):
         from_document(to_document(shard_map()) | {"owners": bomb}, 1)
+
+
+def test_a_document_from_before_shards_were_evened_has_no_such_buckets() -> None:
+    document = to_document(replace(THE_MAP, evened=frozenset((1,))))
+    del document["evened"]
+    assert from_document(document, 1).evened == frozenset()

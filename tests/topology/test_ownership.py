@@ -107,3 +107,19 @@ def test_the_rows_of_a_move_are_those_that_the_map_says(
         assert is_named == (replace(the_map, moves=(named,)).move_of(group, family, key) is named), text
         assert in_ring == (replace(the_map, moves=(ring,)).move_of(group, family, key) is ring), text
     assert moving_rows(the_map, named, "another", family, "k") is None
+
+
+@pytest.mark.parametrize("case", COLUMNS, ids=[column[0] for column in COLUMNS])
+def test_the_rows_of_a_move_can_be_a_publications_filter(
+    live: psycopg.Connection, the_map: ShardMap, case: tuple[str, KeyFamily, str, list[str]]
+) -> None:
+    """With several keys, and several that are placed."""
+    type_name, family, group, texts = case
+    live.execute("DROP TABLE IF EXISTS published")
+    live.execute(f"CREATE TABLE published (k {type_name} PRIMARY KEY)")  # type: ignore[arg-type]
+    keys = frozenset((group, from_text(family, text)) for text in texts[5:9])
+    placed = replace(the_map, placements={**the_map.placements, **dict.fromkeys(keys, 1)})
+    for move in (Moving(1, 0, 1, keys=keys), Moving(2, 0, 1, buckets=frozenset((1, 2)))):
+        condition = moving_rows(placed, move, group, family, "k")
+        live.execute(f"CREATE PUBLICATION filtered FOR TABLE published WHERE ({condition})")  # type: ignore[arg-type]
+        live.execute("DROP PUBLICATION filtered")
