@@ -1,7 +1,7 @@
-"""``python -m loadtests.rebalance.rates``: how fast rows and tenants move, beside PostgreSQL's own replication.
+"""``python -m loadtests.rebalance.rates``: how fast rows and tenants move, beside PostgreSQL's own copy.
 
-In each round, on the same two servers: a table's first copy by plain logical replication, the same rows as a move
-of one tenant, a tenant of 1,000 rows, and many such tenants in one command. Nothing else runs.
+In each round, on the same two servers: a table's first copy by plain logical replication, the same rows as a
+move of one tenant, a tenant of 1,000 rows, and many such tenants in one command. Nothing else runs.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def table(rounds: Sequence[Round], tenants: int) -> Table:
     """The medians."""
 
     def median(name: str) -> float:
-        return statistics.median(getattr(each, name) for each in rounds)
+        return float(statistics.median(getattr(each, name) for each in rounds))
 
     result = Table(title=f"medians of {len(rounds)} rounds", title_justify="left", show_header=False)
     result.add_column()

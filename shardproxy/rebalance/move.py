@@ -1,5 +1,6 @@
 """What commands, the console and programs call: plan, move, resume, abort."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -99,13 +100,14 @@ async def carry_out(
     options: MoveOptions,
     report: Report,
     soak: Soak = Soak.REST,
-    **facts: Any,
+    facts: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Write one move down, with ``facts``, and drive it to its end, or to its rollback window. Nothing is left of one that cannot begin:
-    Obstructed, MapConflict. Other errors as of :func:`move`.
+    """Write one move down, with ``facts``, and drive it to its end, or to its rollback window.
+
+    Nothing is left of one that cannot begin: Obstructed, MapConflict. Other errors as of :func:`move`.
     """
     async with Words():
-        number = await _write_down(installation, planned, options, facts)
+        number = await _write_down(installation, planned, options, facts or {})
         try:
             ended = await drive_on(installation, number, report, soak=soak, patience=options.patience)
             return await _outcome(installation, ended)
@@ -168,7 +170,7 @@ async def newest(installation: Installation, limit: int) -> list[Move]:
 
 
 async def _write_down(
-    installation: Installation, planned: Planned, options: MoveOptions, facts: dict[str, Any]
+    installation: Installation, planned: Planned, options: MoveOptions, facts: Mapping[str, Any]
 ) -> int:
     catalog = await open_catalog(installation, APPLICATION_NAME)
     try:

@@ -196,9 +196,10 @@ async def _obstacles(
                     await connect(primary, APPLICATION_NAME, timeout=CONNECT_TIMEOUT, settings=ROW_SETTINGS)
                 )
             move = Moving(0, batch.source, batch.target, frozenset(batch.keys), frozenset(batch.buckets))
-            spec = installation.shard(shard_map.shards[batch.source])
+            names = (shard_map.shards[batch.source], shard_map.shards[batch.target])
+            specs = (installation.shard(names[0]), installation.shard(names[1]))
             for each in await preflight(
-                catalog, opened[0], opened[1], shard_map, move, spec, manner.options.concurrent
+                catalog, opened[0], opened[1], shard_map, move, specs, manner.options
             ):
                 found.setdefault(each.what, each)
         finally:
@@ -265,7 +266,7 @@ class _Series:
 
         try:
             outcome = await carry_out(
-                self._installation, planned, self._manner.options, report, **{OF_A_SERIES: True}
+                self._installation, planned, self._manner.options, report, facts={OF_A_SERIES: True}
             )
             self._outcomes.append(outcome)
             if outcome.state != "done":
