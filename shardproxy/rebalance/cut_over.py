@@ -48,6 +48,7 @@ INSERT INTO shardproxy.marker (move, mark) SELECT $3, $2::uuid FROM fenced RETUR
 _UNFENCE: Final = (
     "UPDATE shardproxy.moving SET state = 'moving' WHERE move = $1 AND state = 'fenced' RETURNING move"
 )
+_OPEN: Final = "UPDATE shardproxy.moving SET state = 'moving' WHERE move = $1"
 _MOVED: Final = "UPDATE shardproxy.moving SET state = 'moved', epoch = $2 WHERE move = $1"
 _HOLDERS: Final = """
 SELECT a.pid, COALESCE(a.usename, '') AS "user", a.application_name AS name, a.state,
@@ -254,6 +255,8 @@ class CutOver:
             shard_map = await maps.read(drive.at.catalog)
             await tell_source(drive, shard_map.shard_epochs[drive.moving.target])
             return
+        if drive.reverses is not None:  # what fences the rows on the target is the first move's
+            await drive.at.target.execute(_OPEN, drive.reverses)
         why = f"move {drive.move.number}: {named(drive.move.what)} is on {drive.move.target} now"
         async with asyncio.timeout(COMMIT_WITHIN):
             shard_map = await maps.publish(

@@ -51,7 +51,7 @@ async def unlist(drive: Drive, why: str) -> None:
 
 async def forget(drive: Drive) -> None:
     """Take the move's own rows away on both shards, and first what looks at them. Raises TableInUse."""
-    await take_down(drive)
+    await take_down(drive, drive.at.source, drive.move.number)
     for connection in (drive.at.source, drive.at.target):
         await connection.execute(_FORGET_MARKS, drive.mark)
     await drive.at.source.execute(_FORGET_MOVE, drive.move.number)

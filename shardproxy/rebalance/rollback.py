@@ -21,13 +21,14 @@ from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.steps import Step
 from shardproxy.rebalance.stream import Stream, StreamLost
+from shardproxy.rebalance.table_fence import take_down
 from shardproxy.rebalance.what import listed, replaced
 from shardproxy.replication import subscription
 
 _FORGET: Final = "DELETE FROM shardproxy.moving WHERE move = $1"
 _MOVED: Final = """
 INSERT INTO shardproxy.moving (move, state, target, epoch) VALUES ($1, 'moved', $2, $3)
-ON CONFLICT (move) DO NOTHING
+ON CONFLICT (move) DO UPDATE SET state = 'moved', epoch = EXCLUDED.epoch
 """
 
 
@@ -92,8 +93,6 @@ async def rolled_back_by(catalog: asyncpg.Connection, first: Move) -> Move | Non
 
 async def adopt(drive: Drive) -> None:
     """The step ``copy`` of a rollback: the first move's way back is its stream. Raises NoWayBack."""
-    # Nobody is in an epoch any more whose guard would ask for it; what the source refuses is this move's.
-    await drive.at.target.execute(_FORGET, drive.reverses)
     fail_point(ADOPTED)
     if await subscription.look(drive.at.target, drive.name) is not None:
         await subscription.stop_at_errors(drive.at.target, drive.name, True)
@@ -117,8 +116,10 @@ def stream_lost(drive: Drive, lost: StreamLost) -> NoWayBack:
 
 
 async def end_first(drive: Drive) -> None:
-    """The source owns the rows again: the first move is over."""
+    """The first move's source owns the rows again: that move is over, and its fence gone."""
     assert drive.reverses is not None
+    await take_down(drive, drive.at.target, drive.reverses)
+    await drive.at.target.execute(_FORGET, drive.reverses)
     catalog = drive.at.catalog
     first = await journal.read(catalog, drive.reverses)
     if first.has_ended:
@@ -150,6 +151,7 @@ async def undo_rollback(drive: Drive) -> None:
         )
     fail_point("abort.removed")
     await drive.at.target.execute(_MOVED, drive.reverses, move.source, shard_map.epoch)
+    await take_down(drive, drive.at.source, move.number)
     await drive.at.source.execute(_FORGET, move.number)
     if await subscription.look(drive.at.target, drive.name) is not None:
         await subscription.stop_at_errors(drive.at.target, drive.name, False)

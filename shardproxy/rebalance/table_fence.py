@@ -88,16 +88,17 @@ async def put_up(drive: Drive) -> None:
                 *_row_triggers(table, drive.move.number, predicates[table.group]),
                 *(_truncate_trigger(name, drive.move.number) for name in (table.name, *parts)),
             ]
-            await _briefly(drive, table.name, statements)
+            await _briefly(drive, drive.at.source, table.name, statements)
         fail_point("retire.table")
 
 
-async def take_down(drive: Drive) -> None:
-    """Leave nothing of it, wherever the tables are by now. Raises TableInUse."""
-    source, number = drive.at.source, drive.move.number
+async def take_down(drive: Drive, source: asyncpg.Connection, number: int) -> None:
+    """Leave nothing of the fence of the move ``number`` on its source, wherever the tables are by now. Raises
+    TableInUse.
+    """
     for name, triggers in (await _standing(source, number)).items():
         drops = [f"DROP TRIGGER IF EXISTS {identifier(each)} ON {relation(name)}" for each in triggers]
-        await _briefly(drive, name, drops)
+        await _briefly(drive, source, name, drops)
         fail_point("forget.table")
     for predicate in await source.fetch(_PREDICATES, f"^{_prefix(number)}[0-9]+$"):
         await source.execute(f"DROP FUNCTION IF EXISTS {predicate[0]}")
@@ -163,9 +164,10 @@ async def _standing(connection: asyncpg.Connection, number: int) -> dict[Relatio
     return found
 
 
-async def _briefly(drive: Drive, name: RelationName, statements: Sequence[str]) -> None:
+async def _briefly(
+    drive: Drive, source: asyncpg.Connection, name: RelationName, statements: Sequence[str]
+) -> None:
     """Execute them in one transaction, as soon as the lock is to be had at once. Raises TableInUse."""
-    source = drive.at.source
     clock = asyncio.get_running_loop().time
     deadline, pause = clock() + PATIENCE, FIRST_PAUSE
     while True:
