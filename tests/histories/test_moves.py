@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from shardproxy.demo.postgres import Install, Run
-from shardproxy.rebalance import cut_over
+from shardproxy.rebalance import announce, cut_over
 from shardproxy.rebalance import run as steps
 from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.options import MoveOptions
@@ -115,15 +115,16 @@ def test_nobody_can_tell_that_moves_are_rolled_back(installed: Installed) -> Non
 def test_a_cut_over_that_waits_for_nobody_is_found_out(
     installed: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the drain of the fence, transactions that are open on the rows then are lost: the verification says so,
-    and without that the checkers do.
+    """Without the drain of the fence, transactions that are open on the rows then are lost: the triggers on the tables
+    and the verification say so, and without them the checkers do.
     """
-    monkeypatch.setattr(cut_over, "_DRAIN", "SELECT $1::int8 + $2::int8")
 
-    async def verified(_: Drive) -> None:
+    async def nothing(_: Drive) -> None:
         pass
 
-    monkeypatch.setattr(steps, "verify", verified)
+    monkeypatch.setattr(cut_over, "_DRAIN", "SELECT $1::int8 + $2::int8")
+    monkeypatch.setattr(announce, "put_up", nothing)
+    monkeypatch.setattr(steps, "verify", nothing)
     installed.shards.clear()
     plan = Plan(TENANTS, transactions=500, clients=24, limit=120)
     report = played(installed, plan, ToAndFro(installed, Random(1), 9))
