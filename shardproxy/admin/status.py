@@ -1,6 +1,7 @@
 """What the operator is shown: one moment of the proxy as immutable values, safe to read in another thread."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from shardproxy.counters import Counters
@@ -69,6 +70,20 @@ class MoveStatus:
             )
             for move in shard_map.moves
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """A client. ``user`` is empty before it has said one; ``state``: ``login``, ``idle``, ``active``,
+    ``idle in transaction`` or ``console``; ``tenant``: what its session has named.
+    """
+
+    user: str
+    application_name: str | None
+    address: str
+    state: str
+    tenant: str | None
+    connected: datetime
 
 
 @dataclass(frozen=True, slots=True)

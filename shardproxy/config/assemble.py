@@ -13,6 +13,7 @@ from shardproxy.config.model.access import is_verifier
 from shardproxy.config.model.tables import FAMILIES
 from shardproxy.config.names import parse_identifier, parse_relation
 from shardproxy.config.rules.spread import placements
+from shardproxy.console.options import ConsoleOptions
 from shardproxy.errors import ConfigError
 from shardproxy.frontend.options import FrontendOptions
 from shardproxy.monitor.health import HealthOptions
@@ -192,6 +193,15 @@ def frontend_options(config: Config) -> FrontendOptions:
         },
         login_timeout=config.timeouts.login,
         max_message_size=config.limits.max_message_size,
+    )
+
+
+def console_options(config: Config) -> ConsoleOptions:
+    """Who may use the console, and whether it can drive moves."""
+    return ConsoleOptions(
+        admins=frozenset(config.console.admins),
+        readers=frozenset(config.console.readers),
+        has_operator=config.operator.user is not None,
     )
 
 

@@ -28,6 +28,7 @@ _GREETING = """
 [bold]Ready[/] in $seconds s: $shards, $rows on PostgreSQL $version
 
   connect   [bold]$psql '$dsn'[/]
+  console   $psql '$console'   (SHOW HELP)
   metrics   $metrics   (also /healthz and /readyz)
   config    $config
   logs      $directory/*.log
@@ -209,6 +210,7 @@ def _facts(stage: Stage, seconds: float) -> dict[str, Any]:
     """What ``--json`` writes."""
     return {
         "dsn": stage.dsn,
+        "console": stage.console,
         "metrics": stage.metrics,
         "readyz": stage.metrics.removesuffix("metrics") + "readyz",
         "config": str(stage.config),
@@ -243,6 +245,7 @@ def _greeting(stage: Stage, seconds: float) -> str:
         version=".".join(map(str, stage.install.version)),
         psql="psql" if shutil.which("psql") else escape(str(stage.install.bin("psql"))),
         dsn=stage.dsn,
+        console=stage.console,
         metrics=stage.metrics,
         config=escape(str(stage.config)),
         directory=escape(str(stage.run.directory)),

@@ -33,6 +33,7 @@ def configuration(
         "listen": [f"127.0.0.1:{port}"],
         "http": {"host": "127.0.0.1", "port": http_port},
         "auth": {"method": "scram", "users": [{"name": APP_USER, "password": APP_PASSWORD}]},
+        "console": {"admins": [APP_USER]},
         "server": {"user": APP_USER, "password": APP_PASSWORD},
         "operator": {"user": OPERATOR, "password": operator},
         "shards": [

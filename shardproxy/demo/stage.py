@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shardproxy.config import assemble
 from shardproxy.config.load import load as load_configuration
+from shardproxy.console.options import NAME as CONSOLE
 from shardproxy.demo import data, interrupt
 from shardproxy.demo.cluster import (
     APP_PASSWORD,
@@ -108,7 +109,12 @@ class Stage:
     @property
     def dsn(self) -> str:
         """Where applications connect."""
-        return f"postgresql://{APP_USER}:{APP_PASSWORD}@127.0.0.1:{self.ports.sql.port}/{DATABASE}"
+        return self._dsn(DATABASE)
+
+    @property
+    def console(self) -> str:
+        """Where its operator connects."""
+        return self._dsn(CONSOLE)
 
     @property
     def metrics(self) -> str:
@@ -119,6 +125,9 @@ class Stage:
     def tenants(self) -> list[str]:
         """Every tenant, the largest first."""
         return [tenant.tenant_id for tenant in data.tenants(self.amount)]
+
+    def _dsn(self, database: str) -> str:
+        return f"postgresql://{APP_USER}:{APP_PASSWORD}@127.0.0.1:{self.ports.sql.port}/{database}"
 
     def owner(self, tenant: str) -> int:
         """The index of a tenant's shard."""

@@ -6,11 +6,13 @@ The phases are methods that take bytes; ``_phase`` is the present one.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import cast
 
 from shardproxy.errors import LoginFailed, ProtocolViolation, ShardproxyError, Unavailable
 from shardproxy.frontend.gate import Gate
-from shardproxy.frontend.registry import CancelKey
+from shardproxy.frontend.registry import CancelKey, Cancellable
+from shardproxy.frontend.virtual import Conversation, VirtualDatabase
 from shardproxy.session.session import Session
 from shardproxy.session.settings import Settings
 from shardproxy.wire import server_messages
@@ -36,11 +38,15 @@ MAX_NEGOTIATIONS = 2  # one SSLRequest and one GSSENCRequest, as in PostgreSQL
 
 
 class ClientConnection(asyncio.Protocol):
-    """One application's connection; the session's ``Client``."""
+    """One application's connection; the session's ``Client``. ``conversation`` is there instead of a session
+    where the client asked for the virtual database.
+    """
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.session: Session | None = None
+        self.conversation: Conversation | None = None
+        self.connected = datetime.now(UTC)
         self._transport: asyncio.Transport | None = None
         self._phase: Callable[[bytes], None] = self._startup
         self._buffer = b""
@@ -81,6 +87,21 @@ class ClientConnection(asyncio.Protocol):
             self._opening.cancel()
         if self.session is not None:
             self.session.close()
+        self._end_conversation()
+
+    @property
+    def user(self) -> str:
+        """Who the client says it is; empty before it has."""
+        return "" if self._startup_message is None else self._startup_message.user
+
+    @property
+    def address(self) -> str:
+        """Where it comes from: ``host:port``, or ``unix``."""
+        peer = None if self._transport is None else self._transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            return "unix"
+        host, port = peer[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def pause_writing(self) -> None:
         if self.session is not None:
@@ -142,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
         if startup.negotiation:
             self.write(startup.negotiation)
         gate = self.gate
-        gate.check_admission()
+        gate.check_admission(startup)
         self._script = authenticate(startup.user, gate.options.method, gate.verifier, gate.offer)
         self._phase = self._login
         self._advance(next)
@@ -180,9 +201,12 @@ class ClientConnection(asyncio.Protocol):
         startup = self._startup_message
         assert startup is not None
         try:
+            if (virtual := self.gate.virtual_for(startup)) is not None:
+                self._begin_conversation(virtual, startup)
+                return
             self.gate.check_database(startup)
             settings, parameters = await self.gate.settings_for(startup)
-            self.gate.check_admission()
+            self.gate.check_admission(startup)
         except ShardproxyError as error:
             self._refuse(error)
         except Exception:
@@ -199,23 +223,53 @@ class ClientConnection(asyncio.Protocol):
         gate = self.gate
         self.session = session = Session(gate.shared, self, startup.user, settings)
         session.reported = parameters
-        self._key = gate.registry.add(session, startup.minor)
         session.on_closed = self._session_closed
         session.on_idle = self._session_idle
         counters = gate.shared.counters.proxy
         counters.clients += 1
         counters.clients_total += 1
+        self._reader = FrameReader(gate.options.max_message_size)
+        self._welcome(session, startup, parameters, self._serve)
+
+    def _welcome(
+        self,
+        answering: Cancellable,
+        startup: Startup,
+        parameters: Mapping[str, str],
+        phase: Callable[[bytes], None],
+    ) -> None:
+        """Tell the client that it can begin, and go on with what it has said already."""
+        self._key = self.gate.registry.add(answering, startup.minor)
         status = b"".join(server_messages.parameter_status(n, v) for n, v in parameters.items())
         key = server_messages.backend_key_data(self._key.pid, self._key.secret)
         self.write(status + key + ready_for_query(READY_IDLE))
-        self._reader = FrameReader(gate.options.max_message_size)
-        self._phase = self._serve
+        self._phase = phase
         if self._buffer:
             rest, self._buffer = self._buffer, b""
             self.data_received(rest)
 
+    # --- the virtual database -------------------------------------------------------------------------------
+
+    def _begin_conversation(self, virtual: VirtualDatabase, startup: Startup) -> None:
+        self.conversation, parameters = virtual.open(startup, self)
+        self._stop_timer()
+        self._reader = FrameReader(MAX_LOGIN_MESSAGE)
+        self._welcome(self.conversation, startup, parameters, self._converse)
+
+    def _converse(self, data: bytes) -> None:
+        assert self.conversation is not None
+        self.conversation.receive(self._reader.feed(data))
+
+    def _end_conversation(self) -> None:
+        conversation, self.conversation = self.conversation, None
+        if conversation is not None:
+            conversation.close()
+            if self._key is not None:
+                self.gate.registry.remove(self._key)
+                self._key = None
+
     def _login_timed_out(self) -> None:
-        if self.session is None:
+        if self.session is None and self.conversation is None:
             self._refuse(LoginFailed("canceling authentication due to timeout", sqlstate="57014"))
 
     def _stop_timer(self) -> None:
@@ -271,6 +325,7 @@ class ClientConnection(asyncio.Protocol):
             self._transport.close()
         if self.session is not None:
             self.session.close()
+        self._end_conversation()
 
     def pause_reading(self) -> None:
         """Take no more requests for now."""

@@ -11,6 +11,7 @@ from shardproxy.backend.server import SocketOptions, tune
 from shardproxy.errors import LoginFailed, Refused, Unavailable
 from shardproxy.frontend.options import FrontendOptions
 from shardproxy.frontend.registry import Registry
+from shardproxy.frontend.virtual import VirtualDatabase
 from shardproxy.session.effects import check_setting
 from shardproxy.session.local import PREFIX, changed_own
 from shardproxy.session.settings import NO_SETTINGS, ServerSettings, Settings, set_statement
@@ -28,7 +29,7 @@ UTF8_NAMES = frozenset({"utf8", "unicode", "sqlascii"})
 
 
 class Gate:
-    """Nobody is let in before ``shared.is_ready``.
+    """Nobody is let in before ``shared.is_ready``, but to the ``virtual`` database, if there is one.
 
     ``connections`` are all there are, in every phase; ``_tasks`` are cancel requests under way.
     ``_reported`` remembers what servers report under settings that clients begin with.
@@ -40,6 +41,7 @@ class Gate:
         self.options = options
         self.shared = shared
         self.registry = registry
+        self.virtual: VirtualDatabase | None = None
         self.offer = ScramOffer(mock_secret=secrets.token_bytes(32))
         self.connections: set[ClientConnection] = set()
         self._sockets = sockets
@@ -84,10 +86,17 @@ class Gate:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def check_admission(self) -> None:
-        """Raise why nobody is let in now."""
+    def virtual_for(self, startup: Startup) -> VirtualDatabase | None:
+        """The virtual database, if that is what the client asks for."""
+        virtual = self.virtual
+        return virtual if virtual is not None and virtual.name == startup.database else None
+
+    def check_admission(self, startup: Startup) -> None:
+        """Raise why the client is not let in now."""
         if self.shared.draining:
             raise Unavailable("the database system is shutting down", sqlstate="57P03")
+        if self.virtual_for(startup) is not None:
+            return
         if not self.shared.is_ready:
             raise Unavailable(
                 "shardproxy cannot serve yet: the schema could not be read from any shard", sqlstate="57P03"

@@ -13,9 +13,8 @@ import uvloop
 
 from shardproxy.catalog.agreement import Disagreement
 from shardproxy.compiled import pure_leaves
-from shardproxy.config.agreement import report_differences
-from shardproxy.config.load import Loaded, checked, read
-from shardproxy.config.mistakes import ConfigMistakes
+from shardproxy.config.agreement import placed
+from shardproxy.config.load import checked, read
 from shardproxy.config.model import Config
 from shardproxy.errors import ConfigError
 from shardproxy.server.sidecar import Sidecar
@@ -64,21 +63,13 @@ def run(path: Path) -> int:
     try:
         return uvloop.run(_serve(path, config))
     except Disagreement as error:
-        raise _placed(error, loaded) from None
-
-
-def _placed(error: Disagreement, loaded: Loaded) -> ConfigError:
-    """The same with each difference at its place in the file."""
-    assert loaded.config is not None
-    assert loaded.report is not None
-    report_differences(error.differences, loaded.config, loaded.report)
-    return ConfigMistakes(loaded.report.mistakes)
+        raise placed(error, loaded) from None
 
 
 async def _serve(path: Path, config: Config) -> int:
     pure = pure_leaves()
     log.info("shardproxy %s (%s)", VERSION, f"pure Python: {', '.join(pure)}" if pure else "compiled")
-    sidecar = Sidecar(config)
+    sidecar = Sidecar(config, path)
     loop = asyncio.get_running_loop()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -87,7 +78,7 @@ async def _serve(path: Path, config: Config) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(path, sidecar))
+    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(sidecar))
     try:
         if await _unless(stop, sidecar.start()):
             stopped = asyncio.create_task(stop.wait())
@@ -116,13 +107,9 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
     return False
 
 
-def _reload(path: Path, sidecar: Sidecar) -> None:
-    loaded = read(path)
+def _reload(sidecar: Sidecar) -> None:
     try:
-        kept = sidecar.reload(checked(loaded))
-    except Disagreement as error:
-        log.error("reload: nothing was changed:\n%s", _placed(error, loaded).message)
-        return
+        kept = sidecar.read_again()
     except ConfigError as error:
         log.error("reload: the file has mistakes, nothing was changed:\n%s", error.message)
         return

@@ -4,11 +4,14 @@ import asyncio
 import logging
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from shardproxy.admin.http import HttpServer
 from shardproxy.backend.shards import ServerPool, Shards
-from shardproxy.catalog.agreement import check_agreement
+from shardproxy.catalog.agreement import Disagreement, check_agreement
 from shardproxy.config import assemble
+from shardproxy.config.agreement import placed
+from shardproxy.config.load import checked, read
 from shardproxy.config.model import Config
 from shardproxy.counters import Counters
 from shardproxy.errors import ConfigError
@@ -18,6 +21,7 @@ from shardproxy.frontend.registry import Registry
 from shardproxy.monitor.health import HealthMonitor
 from shardproxy.monitor.servers import NO_ANSWER, ServerState
 from shardproxy.routing.route import Role
+from shardproxy.server.console import console_of
 from shardproxy.server.installation import Installation
 from shardproxy.server.knowledge import Knowledge, Known
 from shardproxy.server.listeners import Listeners
@@ -41,12 +45,13 @@ UNKNOWN_SCHEMA = Schema(relations={}, functions={}, system_relations=frozenset()
 
 
 class Sidecar:
-    """One process's proxy. ``config`` is what is in force; see :meth:`reload`. ``failed``: why it cannot go
-    on.
+    """One process's proxy. ``config`` is what is in force, and was read from ``path``; see :meth:`reload`.
+    ``failed``: why it cannot go on.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, path: Path) -> None:
         self.config = config
+        self.path = path
         self.counters = Counters()
         specs = assemble.shard_specs(config)
         shard_map = assemble.shard_map(config)
@@ -68,6 +73,7 @@ class Sidecar:
         self.gate = Gate(
             assemble.frontend_options(config), self.shared, self.registry, assemble.socket_options(config)
         )
+        self.gate.virtual = self.console = console_of(self)
         self.listeners = Listeners(lambda: ClientConnection(self.gate))
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
@@ -127,6 +133,7 @@ class Sidecar:
             if task is not None:
                 task.cancel()
         self.failed.cancel()
+        await self.console.close()
         await self.installation.stop()
         await self.knowledge.stop()
         await self.monitor.stop()
@@ -235,6 +242,16 @@ class Sidecar:
         if not state.in_rotation:
             pool.drop_idle("replica left the rotation")
 
+    def read_again(self) -> list[str]:
+        """Read the file again and :meth:`reload` it. Raises ConfigError for mistakes in it, and takes over
+        nothing then.
+        """
+        loaded = read(self.path)
+        try:
+            return self.reload(checked(loaded))
+        except Disagreement as error:
+            raise placed(error, loaded) from None
+
     def reload(self, config: Config) -> list[str]:
         """Take over what can change while clients are connected; returns what cannot, by name.
 
@@ -252,6 +269,7 @@ class Sidecar:
         self.knowledge.rules = rules
         self.knowledge.changed()
         self.gate.options = assemble.frontend_options(config)
+        self.console.options = assemble.console_options(config)
         self.registry.limit = config.limits.clients
         self.shards.reconfigure(assemble.backend_options(config))
         return kept

@@ -38,6 +38,10 @@ def test_progress_then_where_to_connect_and_what_to_try_until_ctrl_c(install: In
         assert {"shard-a", "shard-b", "shard-a-replica-1"} & set(answered.split())
         assert "DELETE over several shards" in psql(install, dsn[1], refused)
 
+        console = re.search(r"console +\S*psql '(\S+)'", said)
+        assert console is not None
+        assert "shard-b" in psql(install, console[1], "SHOW SHARDS;")
+
         commands = re.findall(r"^  (\S.* (?:tenant|moves) (?:list|move) .*)$", said, re.MULTILINE)
         assert len(commands) == 3
         listed, moved, moves = (shell(each) for each in commands)

@@ -1,6 +1,6 @@
 """The options, one file per noun. :class:`Config` is the whole configuration."""
 
-from shardproxy.config.model.access import Auth, Credential, Operator, ServerLogin, User
+from shardproxy.config.model.access import Auth, Console, Credential, Operator, ServerLogin, User
 from shardproxy.config.model.address import Address, Http, Listener
 from shardproxy.config.model.config import Config
 from shardproxy.config.model.section import Section
@@ -13,6 +13,7 @@ __all__ = [
     "Auth",
     "Catalog",
     "Config",
+    "Console",
     "Credential",
     "Group",
     "Http",

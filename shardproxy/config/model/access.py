@@ -126,3 +126,17 @@ class Operator(Credential):
             "owner of the tables with the rights that the README lists."
         ),
     )
+
+
+UserName = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class Console(Section):
+    """Who may use the console, the virtual database ``shardproxy``."""
+
+    admins: tuple[UserName, ...] = Field(
+        default_factory=tuple, description="Users who may look at everything, move tenants and reload."
+    )
+    readers: tuple[UserName, ...] = Field(
+        default_factory=tuple, description="Users who may look at everything and change nothing."
+    )

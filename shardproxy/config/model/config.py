@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from shardproxy.config.model.access import Auth, Operator, ServerLogin
+from shardproxy.config.model.access import Auth, Console, Operator, ServerLogin
 from shardproxy.config.model.address import Http, Listener
 from shardproxy.config.model.section import Section
 from shardproxy.config.model.shards import Catalog, Ring, Shard
@@ -36,6 +36,9 @@ class Config(Section):
         Http | None, BeforeValidator(_off_is_none, json_schema_input_type=Http | Literal["off"])
     ] = Field(default_factory=Http, description="Where /metrics, /healthz and /readyz are served, or off.")
     auth: Auth = Field(default_factory=Auth, description="How applications log in.")
+    console: Console = Field(
+        default_factory=Console, description="Who may use the console, the database shardproxy."
+    )
     server: ServerLogin = Field(
         default_factory=ServerLogin, description="The login the proxy uses on every shard."
     )

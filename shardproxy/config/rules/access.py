@@ -1,4 +1,4 @@
-"""Rules about users, passwords and who can reach the listeners."""
+"""Rules about users, passwords, the console and who can reach the listeners."""
 
 import ipaddress
 
@@ -7,11 +7,13 @@ from shardproxy.config.model import Config, Listener
 from shardproxy.config.model.access import is_verifier, verifier_is_well_formed
 from shardproxy.config.report import Report
 from shardproxy.config.rules.declared import Declared
+from shardproxy.console.options import NAME as CONSOLE
 
 
 def check_access(config: Config, declared: Declared, report: Report) -> None:
     """Users are named once and can log in; shards have a login; trust stays on this machine."""
     _check_users(config, report)
+    _check_console(config, report)
     _check_server_logins(config, declared, report)
     if config.auth.method == "trust":
         for i, listener in enumerate(config.listen):
@@ -57,6 +59,27 @@ def _check_users(config: Config, report: Report) -> None:
 def _auth_is_unusable(report: Report) -> bool:
     """What stands under auth cannot be used, so that its default is not what the file means."""
     return any(path[0] == "auth" for path in report.unusable)
+
+
+def _check_console(config: Config, report: Report) -> None:
+    if config.database == CONSOLE:
+        report.mistake(
+            ("database",), f"'{CONSOLE}' is the console's name; let applications connect to another one"
+        )
+    users = {user.name for user in config.auth.users}
+    seen: set[str] = set()
+    for name, listed in (("admins", config.console.admins), ("readers", config.console.readers)):
+        for i, user in enumerate(listed):
+            path: OptionPath = ("console", name, i)
+            if user in seen:
+                report.mistake(path, f"user '{user}' is listed twice; keep one")
+            elif config.auth.method == "scram" and user not in users and not _auth_is_unusable(report):
+                report.mistake(path, f"user '{user}' is not in auth.users; add it there with a password")
+            seen.add(user)
+    if seen and config.auth.method == "trust":
+        report.warning(
+            ("console",), "with auth.method: trust everybody who can connect can say to be one of these"
+        )
 
 
 def _check_server_logins(config: Config, declared: Declared, report: Report) -> None:
