@@ -52,16 +52,17 @@ def version(status: Status) -> Answer:
 
 
 def shards(status: Status, shard_map: ShardMap) -> Answer:
-    """Every server. ``epoch`` is the newest that changed what is on its shard."""
+    """Every server. ``epoch``: the newest that changed what is on its shard; NULL if the map has no such."""
+    epochs = dict(zip(shard_map.shards, shard_map.shard_epochs, strict=True))
     rows = [
-        _server(state, shard.writable, shard_map.shard_epochs[shard_map.index[shard.name]])
+        _server(state, shard.writable, epochs.get(shard.name))
         for shard in status.shards
         for state in shard.servers
     ]
     return Answer(_SHARDS, rows)
 
 
-def _server(state: ServerState, writable: bool, epoch: int) -> Sequence[Value]:
+def _server(state: ServerState, writable: bool, epoch: int | None) -> Sequence[Value]:
     server = state.server
     lag = state.lag_seconds
     return (
