@@ -50,7 +50,7 @@ def test_a_weight_is_published_planned_and_followed(ring: Installed, shardproxy:
     assert dry.stdout.splitlines()[1].split()[:3] == ["shard-a", "shard-b", "2"]
     assert ring.map().epoch == epoch
     said = shardproxy("shard", "weight", "shard-b", "2", "--no-rebalance").stdout
-    assert said.splitlines()[0] == f"shard-b has weight 2 since epoch {epoch + 1}"
+    assert said.splitlines()[0] == f"shard-b has weight 2 in epoch {epoch + 1}"
     pending = sum(a != b for a, b in zip(ring.map().aim(), ring.map().owners, strict=True))
     assert said.splitlines()[1] == f"{pending} buckets are to be moved: shardproxy rebalance"
     plan = json.loads(shardproxy("rebalance", "--dry-run", "--json").stdout)
