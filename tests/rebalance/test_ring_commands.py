@@ -103,6 +103,19 @@ def test_ctrl_c_in_the_middle_says_that_the_same_command_goes_on(
     wait_until(lambda: not ring.left_behind(), "nothing is left behind")
 
 
+@pytest.mark.parametrize("point", ["announce.told", "flip.published"])
+def test_after_a_kill_the_same_command_goes_on(ring: Installed, shardproxy: Shardproxy, point: str) -> None:
+    shardproxy("shard", "weight", "shard-b", "2", "--no-rebalance")
+    with Mover(ring, "rebalance", *MANNER, fail=f"{point}:kill") as mover:
+        mover.wait_until_killed()
+    killed = ring.newest_move()
+    with Mover(ring, "rebalance", *MANNER) as mover:
+        moves = mover.result()["moves"]
+    assert [each["move"] for each in moves] == [killed, killed + 1]
+    assert ring.map().owners == ring.map().aim()
+    wait_until(lambda: not ring.left_behind(), "nothing is left behind")
+
+
 def test_by_size_and_by_load(ring: Installed, shardproxy: Shardproxy) -> None:
     load = shardproxy("rebalance", "--by", "load", "--json")
     assert (load.exit_code, json.loads(load.stdout)["sqlstate"]) == (1, "0A000")
