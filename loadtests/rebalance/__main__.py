@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.connections,
         options.before,
         options.after,
+        options.tenants,
     )
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
@@ -53,7 +54,7 @@ def beside(options: argparse.Namespace, load: Load, console: Console) -> report.
     install = Install.find(options.pg_bin)
     machine = describe(install, "not measured")
     console.print(str(machine))
-    with Run(install) as run, closing(Servers(run, load.accounts, options.sidecars)) as servers:
+    with Run(install) as run, closing(Servers(run, load.accounts, options.sidecars, load.tenants)) as servers:
         words = {
             "config": str(servers.configurations[0]),
             "tenant": MOVING,
@@ -77,8 +78,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m loadtests.rebalance", description=__doc__)
     result.add_argument("--rate", type=float, default=200, help="transactions/s on the tenant (default 200)")
     result.add_argument(
-        "--others-rate", type=float, default=200, help="transactions/s on 20 others (default 200)"
+        "--others-rate", type=float, default=200, help="transactions/s on the others (default 200)"
     )
+    result.add_argument("--tenants", type=int, default=20, help="how many others there are (default 20)")
     result.add_argument("--accounts", type=int, default=100_000, help="the tenant's rows (default 100000)")
     result.add_argument("--connections", type=int, default=40, help="of either application (default 40)")
     result.add_argument("--sidecars", type=int, default=2, help="sidecars in front (default 2)")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from loadtests.rebalance.application import Application
 from loadtests.rebalance.report import Measurement
-from loadtests.rebalance.servers import MOVING, OTHERS, OTHERS_ACCOUNTS
+from loadtests.rebalance.servers import MOVING, OTHERS_ACCOUNTS, others
 from loadtests.rebalance.timeline import Phase
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """The application: transactions per second on the moving tenant and on the others, the moving one's
-    accounts, connections of each, and seconds before and after the command.
+    accounts, connections of each, seconds before and after the command, and how many others there are.
     """
 
     rate: float = 200.0
@@ -23,13 +23,15 @@ class Load:
     connections: int = 40
     before: float = 5.0
     after: float = 5.0
+    tenants: int = 20
 
 
 async def measure(dsns: Sequence[str], load: Load, command: Sequence[str]) -> Measurement:
     """Run ``command`` while the application uses ``dsns``. What the command prints is printed."""
     moving = Application("moving", [MOVING], load.accounts, load.rate, load.connections)
-    others = Application("others", OTHERS, OTHERS_ACCOUNTS, load.others_rate, load.connections)
-    applications = [moving, others]
+    names = others(load.tenants)
+    rest = Application("others", names, OTHERS_ACCOUNTS, load.others_rate, load.connections)
+    applications = [moving, rest]
     for each in applications:
         await each.connect(dsns)
     over = asyncio.Event()
@@ -52,5 +54,10 @@ async def measure(dsns: Sequence[str], load: Load, command: Sequence[str]) -> Me
         Phase("during", started, ended),
         Phase("after", ended, max(ended, *(sample.due for sample in samples)) + 1e-9),
     )
-    settings = {"rate": load.rate, "others_rate": load.others_rate, "accounts": load.accounts}
+    settings = {
+        "rate": load.rate,
+        "others_rate": load.others_rate,
+        "accounts": load.accounts,
+        "tenants": load.tenants,
+    }
     return Measurement(tuple(command), status, settings, phases, tuple(samples))

@@ -21,7 +21,6 @@ from shardproxy.topology.tables import Sharded, TableRules
 
 TABLES: Final = ("accounts", "history")
 MOVING: Final = "acme"
-OTHERS: Final = tuple(f"tenant-{number}" for number in range(1, 21))
 OTHERS_ACCOUNTS: Final = 1_000
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _ACCOUNTS: Final = (
@@ -35,17 +34,22 @@ _SETTINGS: Final = {
 }
 
 
+def others(count: int) -> tuple[str, ...]:
+    """The names of so many other tenants."""
+    return tuple(f"tenant-{number}" for number in range(1, count + 1))
+
+
 class Servers:
     """Everything that is measured. ``configurations`` are the sidecars' files; ``source`` and ``target`` are
     the names of the shard that has the moving tenant and of another one.
     """
 
-    def __init__(self, run: Run, accounts: int, sidecars: int) -> None:
-        """Start it all, with so many accounts of the moving tenant."""
+    def __init__(self, run: Run, accounts: int, sidecars: int, tenants: int) -> None:
+        """Start it all, with so many accounts of the moving tenant, and so many other tenants."""
         names = shard_names(3)
         primaries = create_primaries(run, names, _SCHEMA.read_text(), settings=_SETTINGS)
         shares: list[dict[str, int]] = [{} for _ in names]
-        for tenant, count in {MOVING: accounts, **dict.fromkeys(OTHERS, OTHERS_ACCOUNTS)}.items():
+        for tenant, count in {MOVING: accounts, **dict.fromkeys(others(tenants), OTHERS_ACCOUNTS)}.items():
             shares[_owner(names, tenant)][tenant] = count
         side_by_side(
             [

@@ -22,6 +22,7 @@ from shardproxy.config.live import Look, check_live
 from shardproxy.config.load import Loaded, read
 from shardproxy.config.mistakes import in_order
 from shardproxy.config.model import Config
+from shardproxy.rebalance.tables import label
 from shardproxy.topology.keys import BUCKETS
 from shardproxy.topology.tables import Local, Reference, Sharded
 
@@ -33,13 +34,23 @@ Live = Annotated[
     ),
 ]
 
+Rows = Annotated[
+    bool,
+    typer.Option(
+        "--rows/--no-rows",
+        help="With --live: count the rows on shards that do not own them; reads every table once.",
+    ),
+]
 
-def check(config: ConfigFile = DEFAULT_CONFIG, live: Live = False, as_json: AsJson = False) -> None:
+
+def check(
+    config: ConfigFile = DEFAULT_CONFIG, live: Live = False, rows: Rows = True, as_json: AsJson = False
+) -> None:
     """Report every mistake in a configuration as file:line:column: key: what to do; exit 1 for any."""
     loaded = read(config)
     looks: tuple[Look, ...] = ()
     if live and not loaded.mistakes:
-        loaded, looks = _live(loaded, quiet=as_json)
+        loaded, looks = _live(loaded, rows=rows, quiet=as_json)
     good = loaded.config if not loaded.mistakes else None
     if as_json:
         write_json(_as_json(loaded, good, looks))
@@ -55,11 +66,11 @@ def check(config: ConfigFile = DEFAULT_CONFIG, live: Live = False, as_json: AsJs
         raise typer.Exit(1)
 
 
-def _live(loaded: Loaded, *, quiet: bool) -> tuple[Loaded, tuple[Look, ...]]:
+def _live(loaded: Loaded, *, rows: bool, quiet: bool) -> tuple[Loaded, tuple[Look, ...]]:
     assert loaded.config is not None
     assert loaded.report is not None
     with console(errors=True).status("looking at the servers ...") if not quiet else nullcontext():
-        looks = asyncio.run(check_live(loaded.config, loaded.report))
+        looks = asyncio.run(check_live(loaded.config, loaded.report, rows=rows))
     report = loaded.report
     warnings = in_order((*loaded.warnings, *report.warnings))
     return Loaded(loaded.file, loaded.config, in_order(report.mistakes), warnings, report), looks
@@ -79,10 +90,16 @@ def _as_json(loaded: Loaded, good: Config | None, looks: tuple[Look, ...]) -> di
                 "address": str(seen.target.address),
                 "version": seen.version_text or None,
                 "failure": seen.failure,
+                "misplaced": _misplaced(seen),
             }
             for seen in looks
         ],
     }
+
+
+def _misplaced(seen: Look) -> dict[str, int]:
+    """Rows that are not where they belong, of each table that has any."""
+    return {label(name): found.rows for name, found in seen.misplaced.items() if found.rows}
 
 
 def _summary(config: Config) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def weight(
         return
     before = command.run(lambda _: set_weight(shards, name, number))
     if not as_json:
-        typer.echo(f"{name} has weight {number} since epoch {before.epoch}")
+        typer.echo(f"{name} has weight {number} in epoch {before.epoch}")
     if no_rebalance:
         _write_pending(before, as_json=as_json)
         return

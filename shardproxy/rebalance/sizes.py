@@ -22,9 +22,6 @@ from shardproxy.topology.shard_map import ShardMap
 
 APPLICATION_NAME: Final = "shardproxy sizes"
 
-# It may take long, and touches no row that a retirement of epochs would wait for.
-_NOBODY: Final = "SELECT shardproxy.enter(0, NULL)"
-
 
 async def measure(installation: Installation, shard_map: ShardMap, goal: Goal, report: Report) -> Sizes:
     """The sizes of all that ``goal`` names, where it is now. Raises one of driver.FAULTS."""
@@ -75,7 +72,6 @@ async def _measure(
     primary = installation.shard(name).primary
     source = await connect(primary, APPLICATION_NAME, timeout=CONNECT_TIMEOUT, settings=ROW_SETTINGS)
     try:
-        await source.execute(_NOBODY)
         for table in await read_tables(source, shard_map, part.move):
             report(Progress("measure", f"measuring {table.label} on {name}"))
             await _measure_table(source, shard_map, part, table)

@@ -94,3 +94,14 @@ def test_live_on_servers_that_agree(shardproxy: Run, cluster: Cluster) -> None:
         ("shard-b", None),
         ("shard-c", None),
     ]
+
+
+def test_rows_are_counted_by_table_and_shard_unless_told_otherwise(shardproxy: Run, cluster: Cluster) -> None:
+    """Without their placements, placed tenants' rows are in the wrong place."""
+    Path("live.yaml").write_text(yaml.safe_dump(cluster.config(placements={})))
+    Path("live.yaml").chmod(0o600)
+    found = json.loads(shardproxy("check", "--live", "-c", "live.yaml", "--json").stdout)
+    assert [server["misplaced"].get("tenants", 0) for server in found["servers"]] == [0, 1, 1]
+    unread = json.loads(shardproxy("check", "--live", "--no-rows", "-c", "live.yaml", "--json").stdout)
+    assert unread["ok"] is True
+    assert all(server["misplaced"] == {} for server in unread["servers"])

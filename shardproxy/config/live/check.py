@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from shardproxy.backend.shards import ServerSpec
 from shardproxy.config import assemble
 from shardproxy.config.live.installation import judge_agreement, judge_fences, map_in_force
-from shardproxy.config.live.look import Look, Target, look
+from shardproxy.config.live.look import Look, Misplaced, Target, look
 from shardproxy.config.live.servers import judge_servers
 from shardproxy.config.live.tables import judge_tables
 from shardproxy.config.model import Config
@@ -18,25 +19,37 @@ CONNECTIONS: Final = 32
 """Most servers that are looked at at once."""
 
 
-async def check_live(config: Config, report: Report) -> tuple[Look, ...]:
+async def check_live(config: Config, report: Report, *, rows: bool = True) -> tuple[Look, ...]:
     """Add to ``report`` all that is wrong between a checked configuration and its servers; what was seen.
 
-    Only reads. Takes as long as the slowest server, or the largest table: misplaced rows are counted.
+    Only reads. ``rows``: misplaced rows are counted, in one pass over each table on each primary; then it
+    takes as long as the largest table, else as the slowest server.
     """
     wish = assemble.shard_map(config)
     servers = list(targets(config))
     truth = await map_in_force(_catalog(config, servers))
     agreed = truth is None or judge_agreement(config, wish, truth, report)
-    counted = (truth or wish) if agreed else None
+    counted = (truth or wish) if agreed and rows else None
     slots = asyncio.Semaphore(CONNECTIONS)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(look(target, counted, slots)) for target in servers]
     looks = tuple(task.result() for task in tasks)
+    if counted is not None and counted.epoch:
+        after = await map_in_force(_catalog(config, servers))
+        if after is not None and after.epoch != counted.epoch:
+            looks = tuple(map(_doubtful, looks))
     judge_servers(looks, report)
     primaries = [seen for seen in looks if seen.target.role is Role.PRIMARY]
     judge_tables(config, wish, primaries, report)
     judge_fences(config, truth, primaries, report)
     return looks
+
+
+def _doubtful(seen: Look) -> Look:
+    """What was found misplaced by a map that is not in force any more may be in its place."""
+    doubt = Misplaced(failure="the map has changed meanwhile; look again")
+    counts = {name: doubt if found.rows else found for name, found in seen.misplaced.items()}
+    return replace(seen, misplaced=counts)
 
 
 def _catalog(config: Config, servers: Sequence[Target]) -> Target:

@@ -18,7 +18,7 @@ from shardproxy.monitor.sql_files import sql
 from shardproxy.routing.route import Role
 from shardproxy.sql.schema import Relation, Schema
 from shardproxy.topology.keys import family_of
-from shardproxy.topology.ownership import ownership_check
+from shardproxy.topology.ownership import moving_rows, ownership_check
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Local, RelationName, Sharded, TableRule
 
@@ -153,9 +153,6 @@ async def _misplaced_rows(
         condition = _misplaced(schema.relations.get(name), rule, shard, shard_map)
         if condition is None:
             continue
-        if isinstance(rule, Sharded) and shard_map.moves_on(shard):
-            counts[name] = Misplaced(failure="some are being moved")
-            continue
         try:
             counts[name] = Misplaced(await _count(connection, name, condition))
         except (TimeoutError, asyncpg.PostgresError) as fault:
@@ -166,7 +163,10 @@ async def _misplaced_rows(
 
 
 def _misplaced(relation: Relation | None, rule: TableRule, shard: int, shard_map: ShardMap) -> str | None:
-    """The SQL condition of rows that must not be on this shard; None when there is nothing to count."""
+    """The SQL condition of rows that must not be on this shard; None when there is nothing to count.
+
+    What a move has there, which does not count, is not misplaced.
+    """
     if relation is None or relation.kind not in SPREADABLE:
         return None
     if isinstance(rule, Local):
@@ -176,7 +176,12 @@ def _misplaced(relation: Relation | None, rule: TableRule, shard: int, shard_map
     column, family = relation.column(rule.key), shard_map.tables.groups[rule.group]
     if column is None or family_of(column.type_oid) is not family:
         return None
-    return "NOT " + ownership_check(shard_map, shard, rule.group, family, quoted(rule.key))
+    wrong = f"NOT {ownership_check(shard_map, shard, rule.group, family, quoted(rule.key))}"
+    for move in shard_map.moves_on(shard):
+        moving = moving_rows(shard_map, move, rule.group, family, quoted(rule.key))
+        if move.stale == shard and moving is not None:
+            wrong += f" AND NOT COALESCE({moving}, false)"
+    return wrong
 
 
 async def _count(connection: asyncpg.Connection, name: RelationName, condition: str) -> int:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shardproxy.demo.cluster import DATABASE
 from shardproxy.demo.postgres import Install, Run
+from shardproxy.topology.moves import Moving
 from tests.config.live.conftest import Check
 from tests.support import cluster as clusters
 from tests.support.aio import run
@@ -52,6 +54,23 @@ def test_rows_are_where_the_catalog_says(check: Check, config: dict[str, Any], i
         assert any("row(s) on shard 'shard-a' belong to other shards" in mistake for mistake in mistakes)
     finally:
         run(installed.publish(placed(tenant, 0), 0, 1))
+
+
+def test_what_a_move_has_on_both_shards_is_not_misplaced_and_the_rest_is_counted(
+    check: Check, config: dict[str, Any], installed: Installed
+) -> None:
+    moved, other = installed.cluster.tenants_of(0)[:2]
+    for change in (placed(moved, 1), placed(other, 1)):
+        run(installed.publish(change, 0, 1))
+    move = Moving(7, 0, 1, keys=frozenset((("tenant", moved.encode()),)), moved=True)
+    run(installed.publish(lambda old: replace(old, moves=(move,)), 0, 1))
+    try:
+        (of_tenants,) = [each for each in check(config)[0] if each.startswith("tables.tenants:")]
+        assert "1 row(s) on shard 'shard-a' belong to other shards" in of_tenants
+    finally:
+        run(installed.publish(lambda old: replace(old, moves=()), 0, 1))
+        for change in (placed(moved, 0), placed(other, 0)):
+            run(installed.publish(change, 0, 1))
 
 
 def test_a_shard_of_another_installation(check: Check, config: dict[str, Any], installed: Installed) -> None:
