@@ -1,4 +1,4 @@
-"""Entering an epoch of the shard map on a server that has a fence (``catalog/shard.sql``)."""
+"""Entering an epoch of the shard map on a server that has a fence (``catalog/shard_functions.sql``)."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
 """Holding up the cut-over of moves on a server connection, while a transaction on their rows runs there.
 
-A hold is a lock of the connection (``catalog/shard.sql``): it is taken before the transaction's first
-statement on the rows, so that no statement of the client's is under way when the rows turn out to be
+A hold is a lock of the connection (``catalog/shard_functions.sql``): it is taken before the transaction's
+first statement on the rows, so that no statement of the client's is under way when the rows turn out to be
 elsewhere, and let go before anybody else has the connection.
 """
 

@@ -1,7 +1,7 @@
 """The shards: for each a pool to its primary and one to each replica, and which replica answers next."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shardproxy.backend.cancel import cancel
@@ -11,7 +11,7 @@ from shardproxy.backend.login import open_connection, role_problem
 from shardproxy.backend.pool import Pool, PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
 from shardproxy.counters import Counters
-from shardproxy.errors import ConfigError, Unavailable
+from shardproxy.errors import Unavailable
 from shardproxy.routing.route import Role
 
 
@@ -191,6 +191,10 @@ class Shard:
             sqlstate="57P03",
         )
 
+    async def close(self) -> None:
+        """Close every pool; active connections are closed when they come back."""
+        await asyncio.gather(*(pool.close() for pool in self.pools))
+
     def replica(self, after: float | None = None) -> ServerPool | None:
         """The replica whose turn it is (smooth weighted round robin), None when none is in rotation that has
         all that was acknowledged up to ``after``.
@@ -216,48 +220,93 @@ def _has_all(replica: ServerPool, after: float) -> bool:
 
 
 class Shards:
-    """All shards in the order of the shard map. ``spare`` are configured and not in the map (yet)."""
+    """All shards by their numbers, which are for life: see ``topology.numbering``.
+
+    ``names`` has the name of each number. Mutable: ``all``, for each number its shard, None where the map
+    does not list it or no servers are configured for it; ``leaving``, shards that have been there, as long
+    as somebody holds a connection to them.
+    """
 
     def __init__(
         self, specs: Sequence[ShardSpec], options: BackendOptions, counters: Counters, settings: object
     ) -> None:
-        self.all = [Shard(spec, options, counters, settings) for spec in specs]
-        self.spare: list[Shard] = []
+        self.names: tuple[str, ...] = ()
+        self.all: list[Shard | None] = []
+        self.leaving: list[Shard] = []
+        self._specs = {spec.name: spec for spec in specs}
         self._options = options
+        self._counters = counters
+        self._settings = settings
+        self.arrange([spec.name for spec in specs], frozenset(self._specs))
 
-    def __getitem__(self, index: int) -> Shard:
-        return self.all[index]
+    def __getitem__(self, number: int) -> Shard:
+        """The shard of that number. Raises Unavailable (57P03) for one that cannot be used."""
+        shard = self.all[number]
+        if shard is not None:
+            return shard
+        name = self.names[number]
+        if name in self._specs:
+            raise Unavailable(f'shard "{name}" is not in the map any more', sqlstate="57P03")
+        raise Unavailable(
+            f'shard "{name}" is in the map, and this sidecar has no servers for it',
+            hint="Add it under shards in the sidecar's configuration, and send SIGHUP.",
+            sqlstate="57P03",
+        )
 
-    def __len__(self) -> int:
-        return len(self.all)
+    @property
+    def present(self) -> list[Shard]:
+        """Those that can be used."""
+        return [shard for shard in self.all if shard is not None]
 
     @property
     def pools(self) -> list[ServerPool]:
-        """Every pool of every shard."""
-        return [pool for shard in (*self.all, *self.spare) for pool in shard.pools]
+        """Every pool of every shard that can be used."""
+        return [pool for shard in self.present for pool in shard.pools]
 
-    def arrange(self, names: Sequence[str]) -> None:
-        """Take over the shards of a map, in its order. Raises ConfigError for one that is not configured."""
-        known = {shard.name: shard for shard in (*self.all, *self.spare)}
-        if missing := [name for name in names if name not in known]:
-            raise ConfigError(f"shards that the configuration does not name: {', '.join(missing)}")
-        self.all = [known.pop(name) for name in names]
-        self.spare = list(known.values())
+    @property
+    def unconfigured(self) -> list[str]:
+        """The names of numbers for which no servers are configured."""
+        return [name for name in self.names if name not in self._specs]
+
+    def arrange(self, names: Sequence[str], listed: Collection[str]) -> list[Shard]:
+        """From now on shards have their number by ``names``, and those that are ``listed`` are used.
+
+        Who has a number keeps it, except while nobody uses any. Answers the shards that are leaving by this,
+        whose pools are to be closed.
+        """
+        used = {shard.name: shard for shard in self.present}
+        self.names = tuple(names)
+        self.all = [self._shard(name, used) if name in listed else None for name in names]
+        gone = list(used.values())
+        self.leaving += gone
+        return gone
+
+    def configure(self, specs: Sequence[ShardSpec]) -> None:
+        """From now on these servers are known; :meth:`arrange` takes them over."""
+        self._specs = {spec.name: spec for spec in specs}
+
+    def _shard(self, name: str, used: dict[str, Shard]) -> Shard | None:
+        """The shard of that name, taken out of ``used`` if it is there, else made; None without servers."""
+        spec = self._specs.get(name)
+        if spec is None:
+            return None
+        return used.pop(name, None) or Shard(spec, self._options, self._counters, self._settings)
 
     def enter(self, epochs: Sequence[int], installation: str) -> None:
         """From now on nobody is handed a connection that is not in its shard's epoch."""
         for shard, epoch in zip(self.all, epochs, strict=True):
-            for pool in shard.pools:
-                pool.set_epoch(epoch, f"{installation}/{shard.name}")
+            for pool in shard.pools if shard is not None else ():
+                pool.set_epoch(epoch, f"{installation}/{pool.shard}")
 
     def in_order(self, first: int) -> list[int]:
         """The numbers of all shards for what any of them can answer: ``first``, then the others, and last
         those whose primary is out of rotation.
         """
-        order = [first, *(number for number in range(len(self.all)) if number != first)]
-        if not self.all[first].primary.in_rotation:
-            order.sort(key=lambda number: not self.all[number].primary.in_rotation)
-        return order
+        away = {number: not shard.primary.in_rotation for number, shard in enumerate(self.all) if shard}
+        order = [number for number in (first, *(each for each in away if each != first)) if number in away]
+        if away.get(first, True):
+            order.sort(key=away.__getitem__)
+        return order or [first]
 
     def reconfigure(self, options: BackendOptions) -> None:
         """From now on the pools keep to ``options``, but for their defaults, which stay."""
@@ -277,12 +326,14 @@ class Shards:
         """Upkeep of every pool; called about once a second."""
         for pool in self.pools:
             pool.sweep()
+        self.leaving = [shard for shard in self.leaving if any(pool.size for pool in shard.pools)]
 
     async def close(self) -> None:
         """Close every pool; active connections are closed when they come back."""
-        await asyncio.gather(*(pool.close() for pool in self.pools))
+        await asyncio.gather(*(shard.close() for shard in (*self.present, *self.leaving)))
 
     def abort(self) -> None:
         """Close every connection at once."""
-        for pool in self.pools:
-            pool.abort()
+        for shard in (*self.present, *self.leaving):
+            for pool in shard.pools:
+                pool.abort()

@@ -30,6 +30,14 @@ class Difference:
         return f"{self.section}{'.' + named if named else ''}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a configuration says: its map, and the designated shard if it names one."""
+
+    shard_map: ShardMap
+    designated: str | None = None
+
+
 class Disagreement(ConfigError):
     """The configuration is not of this installation, or has not kept up with it."""
 
@@ -41,22 +49,23 @@ class Disagreement(ConfigError):
         self.differences = differences
 
 
-def differences(wish: ShardMap, truth: ShardMap) -> tuple[Difference, ...]:
+def differences(wish: Wish, truth: ShardMap) -> tuple[Difference, ...]:
     """All that must be the same and is not. Shards that the catalog does not know (yet) are no difference."""
-    return (*_shards(wish, truth), *_groups(wish, truth), *_tables(wish, truth), *_names(wish, truth))
+    ours = wish.shard_map
+    return (*_shards(ours, truth), *_groups(ours, truth), *_tables(ours, truth), *_names(wish, truth))
 
 
-def check_agreement(wish: ShardMap, truth: ShardMap) -> None:
+def check_agreement(wish: Wish, truth: ShardMap) -> None:
     """Raise Disagreement if anything that must be the same is not."""
     if found := differences(wish, truth):
         raise Disagreement(found)
 
 
-def drift(wish: ShardMap, truth: ShardMap) -> tuple[str, ...]:
+def drift(wished_for: Wish, truth: ShardMap) -> tuple[str, ...]:
     """In which wishes the configuration differs from what is, one sentence each."""
-    found = []
+    wish, found = wished_for.shard_map, []
     if new := [name for name in wish.shards if name not in truth.index]:
-        found.append(f"not in the catalog yet: {', '.join(new)}")
+        found.append(f"not in the catalog yet, and not used: {', '.join(new)}")
     buckets = sum(wish.shards[a] != truth.shards[b] for a, b in zip(wish.owners, truth.owners, strict=True))
     if buckets:
         found.append(f"{buckets} buckets are on other shards than the ring would put them on")
@@ -112,10 +121,10 @@ def _said(rule: TableRule) -> str:
             return "a reference table"
 
 
-def _names(wish: ShardMap, truth: ShardMap) -> Iterator[Difference]:
-    here, there = wish.tables.tenant_group, truth.tables.tenant_group
+def _names(wish: Wish, truth: ShardMap) -> Iterator[Difference]:
+    here, there = wish.shard_map.tables.tenant_group, truth.tables.tenant_group
     if here != there:
         yield Difference("tenant_group", "", f"is {here} here and {there} in the catalog")
-    here, there = wish.shards[wish.designated], truth.shards[truth.designated]
-    if here != there:
-        yield Difference("designated", "", f"is {here} here and {there} in the catalog")
+    designated = truth.shards[truth.designated]
+    if wish.designated not in (None, designated):
+        yield Difference("designated", "", f"is {wish.designated} here and {designated} in the catalog")

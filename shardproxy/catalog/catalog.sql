@@ -1,5 +1,5 @@
 -- What the catalog's server has besides its shard's own fence: the versions of the map, the moves and their journal, and
--- the sidecars that have told of themselves.
+-- the sidecars that have told of themselves. Its functions are in catalog_functions.sql.
 
 -- The row with the largest epoch is in force. The document is topology/map_document.py's.
 CREATE TABLE shardproxy.map (
@@ -43,15 +43,6 @@ CREATE TABLE shardproxy.sidecar (
     version text NOT NULL,
     epoch   integer NOT NULL,
     started timestamptz NOT NULL,
-    seen    timestamptz NOT NULL DEFAULT pg_catalog.now()
+    seen    timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    shards  text[]  -- that it has servers for
 );
-
-CREATE FUNCTION shardproxy.i_am(me uuid, my_host text, my_pid integer, my_version text, my_epoch integer, since timestamptz)
-RETURNS void LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
-    INSERT INTO shardproxy.sidecar (sidecar, host, pid, version, epoch, started)
-    VALUES (me, my_host, my_pid, my_version, my_epoch, since)
-    ON CONFLICT (sidecar) DO UPDATE SET epoch = my_epoch, seen = pg_catalog.now();
-    DELETE FROM shardproxy.sidecar WHERE seen < pg_catalog.now() - INTERVAL '1 day';
-END;
-REVOKE ALL ON FUNCTION shardproxy.i_am FROM PUBLIC;

@@ -6,7 +6,7 @@ is away its replicas are asked, and while none answers the map that is known sta
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,7 +15,7 @@ import asyncpg
 from shardproxy.backend.driver import FAULTS, connect, reason
 from shardproxy.backend.shards import ServerSpec, ShardSpec
 from shardproxy.catalog import maps
-from shardproxy.catalog.sidecars import Identity, tell
+from shardproxy.catalog.sidecars import Identity, leave, tell
 from shardproxy.errors import ShardproxyError
 from shardproxy.topology.shard_map import ShardMap
 
@@ -27,6 +27,7 @@ TIMEOUT: Final = 2.0
 POLL: Final = 1.0
 RETRY: Final = 0.5
 HEARTBEAT: Final = 5.0
+FAREWELL: Final = 0.5
 STANDBY: Final = 3.0
 """Seconds after which a primary is looked for again while a replica is followed."""
 
@@ -38,15 +39,21 @@ class Follower:
 
     ``on_map`` is called with each map that is newer than the last, and may refuse it (ShardproxyError).
     Mutable: ``epoch`` is of the newest map that was taken; ``answered`` is the loop's time of the catalog's
-    last answer, None before the first; ``failure`` says why there is none now.
+    last answer, None before the first; ``failure`` says why there is none now. ``_shards`` are told to the
+    catalog, at the time ``_beat`` the next time; ``_standby``: it is a replica that answers.
     """
 
-    def __init__(self, catalog: ShardSpec, on_map: Callable[[ShardMap], None]) -> None:
+    def __init__(
+        self, catalog: ShardSpec, on_map: Callable[[ShardMap], None], shards: Sequence[str] = ()
+    ) -> None:
         self.epoch = 0
         self.answered: float | None = None
         self.failure: str | None = "not asked yet"
         self._servers = (catalog.primary, *catalog.replicas)
         self._on_map = on_map
+        self._shards = tuple(shards)
+        self._beat = 0.0
+        self._standby = False
         self._me = Identity()
         self._wanted = asyncio.Event()
         self._refused = 0
@@ -67,12 +74,30 @@ class Follower:
         """A shard says that the map is old: look now."""
         self._wanted.set()
 
+    def tell(self, shards: Sequence[str]) -> None:
+        """These are the shards that this process has servers for: tell the catalog soon."""
+        self._shards = tuple(shards)
+        self._beat = 0.0
+        self._wanted.set()
+
+    def has_answered(self, since: float) -> bool:
+        """Whether the catalog's primary has, after that time of the loop."""
+        return not self._standby and self.answered is not None and self.answered > since
+
+    def take(self, shard_map: ShardMap) -> None:
+        """Somebody else has got a map of the catalog's: it is taken if it is newer and can be."""
+        if shard_map.epoch > self.epoch:
+            self._take(shard_map)
+
     async def _follow(self) -> None:
         while True:
             try:
                 connection, standby = await self._connect()
                 try:
                     await self._attend(connection, standby)
+                except asyncio.CancelledError:
+                    await self._leave(connection)
+                    raise
                 finally:
                     connection.terminate()
             except FAULTS as fault:
@@ -80,6 +105,12 @@ class Follower:
             except ShardproxyError as error:
                 self._note_failure(error.message)
             await self._pause(RETRY)
+
+    async def _leave(self, connection: asyncpg.Connection) -> None:
+        """Tell the catalog that nobody is here any more, if it can be told at once."""
+        with suppress(*FAULTS):
+            async with asyncio.timeout(FAREWELL):
+                await leave(connection, self._me)
 
     async def _connect(self) -> tuple[asyncpg.Connection, bool]:
         """A connection to the primary, or to a standby (True) while there is none. Raises the first fault."""
@@ -113,15 +144,15 @@ class Follower:
     async def _attend(self, connection: asyncpg.Connection, standby: bool) -> None:
         """Read everything, then what is new; a standby, which nobody can listen on, not for long."""
         clock = asyncio.get_running_loop().time
-        until, beat = clock() + STANDBY, 0.0
+        until, self._beat, self._standby = clock() + STANDBY, 0.0, standby
         if not standby:
             await connection.add_listener(maps.CHANNEL, lambda *_: self._wanted.set())
         connection.add_termination_listener(lambda _: self._wanted.set())
         self._take(await maps.read(connection))
         while not standby or clock() < until:
-            if not standby and clock() >= beat:
-                await tell(connection, self._me, self.epoch)
-                beat = clock() + HEARTBEAT
+            if not standby and clock() >= self._beat:
+                self._beat = clock() + HEARTBEAT
+                await tell(connection, self._me, self.epoch, self._shards)
             self._answered()
             await self._pause(POLL)
             epoch = await maps.newest_epoch(connection)
@@ -131,7 +162,12 @@ class Follower:
     def _take(self, shard_map: ShardMap) -> None:
         if shard_map.epoch < self.epoch:
             if self._refused != shard_map.epoch:
-                log.critical("the catalog has lost epoch %d: its newest is %d", self.epoch, shard_map.epoch)
+                if self._standby:
+                    log.warning("! the catalog's replica is behind: it has epoch %d", shard_map.epoch)
+                else:
+                    log.critical(
+                        "the catalog has lost epoch %d: its newest is %d", self.epoch, shard_map.epoch
+                    )
             self._refused = shard_map.epoch
         elif shard_map.epoch > self.epoch:
             try:

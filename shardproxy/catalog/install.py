@@ -5,9 +5,8 @@ one transaction and the catalog as the last, so that it can be run again after a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,8 +16,9 @@ from shardproxy.backend.driver import FAULTS, reason
 from shardproxy.backend.shards import ServerSpec
 from shardproxy.catalog import maps
 from shardproxy.catalog.connect import connect
-from shardproxy.catalog.locks import CLASS_EPOCH, CLASS_GUARD, CLASS_INSTALL
+from shardproxy.catalog.locks import CLASS_INSTALL
 from shardproxy.catalog.look import Installed, NotOurs, look
+from shardproxy.catalog.versions import VERSION, catalog_sql, fence_sql, newer, upgrade_sql
 from shardproxy.errors import ShardproxyError
 from shardproxy.topology.shard_map import ShardMap
 
@@ -49,47 +49,39 @@ FROM pg_roles AS r WHERE r.rolname = session_user
 """
 _MAY_ENTER: Final = """
 SELECT has_function_privilege($1::name, 'shardproxy.enter(int4, int4, text)', 'EXECUTE')
-   AND has_table_privilege($1::name, 'shardproxy.shard', 'SELECT')
+   AND bool_and(has_table_privilege($1::name, named, 'SELECT'))
+FROM (VALUES ('shardproxy.shard'), ('shardproxy.map_copy')) AS t (named)
 """
 _MAY_FOLLOW: Final = """
 SELECT bool_and(has_table_privilege($1::name, named, 'SELECT'))
    AND has_function_privilege(
-           $1::name, 'shardproxy.i_am(uuid, text, int4, text, int4, timestamptz)', 'EXECUTE')
+           $1::name, 'shardproxy.i_am(uuid, text, int4, text, int4, timestamptz, text[])', 'EXECUTE')
+   AND has_function_privilege($1::name, 'shardproxy.i_leave(uuid)', 'EXECUTE')
 FROM (VALUES ('shardproxy.map'), ('shardproxy.move'), ('shardproxy.move_log'), ('shardproxy.sidecar'))
      AS t (named)
 """
 _GRANT_FENCE: Final = """
 SELECT format('
-    GRANT SELECT ON shardproxy.shard, shardproxy.moving TO %1$I;
+    GRANT SELECT ON shardproxy.shard, shardproxy.moving, shardproxy.map_copy TO %1$I;
     GRANT EXECUTE ON FUNCTION shardproxy.enter TO %1$I', $1::text)
 """
 _GRANT_CATALOG: Final = """
 SELECT format('
     GRANT SELECT ON shardproxy.map, shardproxy.move, shardproxy.move_log, shardproxy.sidecar TO %1$I;
-    GRANT EXECUTE ON FUNCTION shardproxy.i_am TO %1$I', $1::text)
+    GRANT EXECUTE ON FUNCTION shardproxy.i_am, shardproxy.i_leave TO %1$I', $1::text)
 """
 _FENCE_ROW: Final = """
-INSERT INTO shardproxy.shard (installation, name, oldest_epoch, newest_epoch) VALUES ($1, $2, $3, $3)
+INSERT INTO shardproxy.shard (installation, name, oldest_epoch, newest_epoch, version)
+VALUES ($1, $2, $3, $3, $4)
 """
-_ALONE: Final = f"SELECT pg_advisory_xact_lock({CLASS_INSTALL}, 0)"
+_UPGRADED: Final = "UPDATE shardproxy.shard SET version = $1"
+_ALONE: Final = f"SET LOCAL lock_timeout = '10s'; SELECT pg_advisory_xact_lock({CLASS_INSTALL}, 0)"
 
 FENCE: Final = "fence"
 CATALOG: Final = "catalog"
 GRANTS: Final = "grants"
-
-
-def fence_sql() -> str:
-    """What every shard gets."""
-    return _text("shard.sql").format(class_epoch=CLASS_EPOCH, class_guard=CLASS_GUARD)
-
-
-def catalog_sql() -> str:
-    """What the catalog's server gets besides."""
-    return _text("catalog.sql")
-
-
-def _text(name: str) -> str:
-    return files("shardproxy.catalog").joinpath(name).read_text(encoding="utf-8")
+UPGRADE: Final = "upgrade"
+RESTORE: Final = "restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +95,22 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is to be made on a shard: ``what`` is FENCE, CATALOG or GRANTS."""
+    """One thing that is to be made on a shard: ``what`` is FENCE, CATALOG, UPGRADE, RESTORE or GRANTS.
+
+    ``version`` is that of what is there, 0 where nothing is; ``copy``, of RESTORE, the map that is put back.
+    """
 
     shard: str
     what: str
+    version: int = 0
+    copy: ShardMap | None = None
 
     def __str__(self) -> str:
         done = {
             FENCE: 'create the schema "shardproxy" with the fence',
             CATALOG: "create the catalog with the first map",
+            UPGRADE: f"upgrade what is there from version {self.version} to {VERSION}",
+            RESTORE: f"put back the map of epoch {self.copy and self.copy.epoch}, which the catalog has lost",
             GRANTS: "grant the sidecars' role what it needs",
         }
         return f"{self.shard}: {done[self.what]}"
@@ -142,6 +141,7 @@ class _Survey:
     mistakes: list[str] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
     current: ShardMap | None = None
+    copy: ShardMap | None = None
 
 
 async def plan(targets: Sequence[Target], catalog: str) -> Plan:
@@ -158,14 +158,29 @@ async def plan(targets: Sequence[Target], catalog: str) -> Plan:
             if survey.installed.fence
         )
         mistakes.append(f"the shards belong to different installations: {whose}")
-    steps = [Step(survey.target.name, FENCE) for survey in surveys if survey.installed.fence is None]
-    for survey in surveys:
-        if survey.target.name == catalog and not survey.installed.catalog:
-            steps.append(Step(catalog, CATALOG))
-        elif survey.installed.fence is not None and not survey.granted:
-            steps.append(Step(survey.target.name, GRANTS))
+    steps = list(_steps(surveys, catalog, current))
     installation = found.pop() if found else uuid4()
     return Plan(installation, tuple(steps), tuple(mistakes), tuple(lacks), current)
+
+
+def _steps(surveys: Sequence["_Survey"], catalog: str, current: ShardMap | None) -> Iterator[Step]:
+    """What is missing. A shard that the map in force does not list gets its fence when it is added."""
+    for survey in surveys:
+        name = survey.target.name
+        if survey.installed.fence is None and (current is None or name in current.index):
+            yield Step(name, FENCE)
+    for survey in surveys:
+        name, fence = survey.target.name, survey.installed.fence
+        if fence is not None and fence.version < VERSION:
+            yield Step(name, UPGRADE, fence.version)
+        if name == catalog and not survey.installed.catalog:
+            yield Step(catalog, CATALOG)
+        elif fence is not None and fence.version == VERSION and not survey.granted:
+            yield Step(name, GRANTS)
+    copies = [survey.copy for survey in surveys if survey.copy is not None]
+    newest = max(copies, key=lambda copy: copy.epoch, default=None)
+    if newest is not None and current is not None and newest.epoch > current.epoch:
+        yield Step(catalog, RESTORE, copy=newest)
 
 
 async def install(plan: Plan, targets: Sequence[Target], shard_map: ShardMap) -> None:
@@ -180,7 +195,7 @@ async def install(plan: Plan, targets: Sequence[Target], shard_map: ShardMap) ->
             try:
                 async with connection.transaction(isolation="read_committed"):
                     await connection.execute(_ALONE)
-                    await _make(connection, step.what, target, plan.installation, shard_map)
+                    await _make(connection, step, target, plan.installation, shard_map)
             finally:
                 connection.terminate()
         except FAULTS as fault:
@@ -188,20 +203,26 @@ async def install(plan: Plan, targets: Sequence[Target], shard_map: ShardMap) ->
 
 
 async def _make(
-    connection: asyncpg.Connection, what: str, target: Target, installation: UUID, shard_map: ShardMap
+    connection: asyncpg.Connection, step: Step, target: Target, installation: UUID, shard_map: ShardMap
 ) -> None:
     """Do one step, unless somebody else has done it meanwhile."""
+    what = step.what
     installed = await look(connection)
     if installed.fence is not None and installed.fence.installation != installation:
         raise ShardproxyError(f"{target.name}: somebody else is initialising it at the same time")
     if what == FENCE and installed.fence is None:
         await connection.execute(fence_sql())
-        await connection.execute(_FENCE_ROW, installation, target.name, FIRST_EPOCH)
+        await connection.execute(_FENCE_ROW, installation, target.name, FIRST_EPOCH, VERSION)
+    if installed.fence is not None and installed.fence.version < VERSION:
+        await connection.execute(upgrade_sql(installed.fence.version, catalog=installed.catalog))
+        await connection.execute(_UPGRADED, VERSION)
     if what == CATALOG and not installed.catalog:
         await connection.execute(catalog_sql())
         epochs = (FIRST_EPOCH,) * len(shard_map.shards)
         first = replace(shard_map, epoch=FIRST_EPOCH, shard_epochs=epochs, moves=())
         await maps.store_first(connection, first, "shardproxy init")
+    if step.copy is not None:
+        await maps.restore(connection, step.copy, "shardproxy init: restored from a shard's copy")
     await connection.execute(await connection.fetchval(_GRANT_FENCE, target.role))
     if what == CATALOG or (await look(connection)).catalog:
         await connection.execute(await connection.fetchval(_GRANT_CATALOG, target.role))
@@ -263,7 +284,10 @@ async def _ask(connection: asyncpg.Connection, survey: _Survey, has_catalog: boo
         )
     if survey.installed.catalog and not has_catalog:
         mistakes.append("the catalog is here; name this shard in catalog.shard")
-    if facts["role_exists"]:
+    survey.copy = await maps.read_copy(connection)
+    if fence.version > VERSION:
+        mistakes.append(newer(fence.version))
+    elif facts["role_exists"] and fence.version == VERSION:
         survey.granted = await connection.fetchval(_MAY_ENTER, target.role) and (
             not survey.installed.catalog or await connection.fetchval(_MAY_FOLLOW, target.role)
         )

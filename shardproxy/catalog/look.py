@@ -15,7 +15,12 @@ SELECT count(*) > 0 AS schema,
 FROM pg_namespace AS n LEFT JOIN pg_class AS c ON c.relnamespace = n.oid
 WHERE n.nspname = 'shardproxy'
 """
-_FENCE: Final = "SELECT installation, name, oldest_epoch, newest_epoch FROM shardproxy.shard"
+# The first version has no such column.
+_FENCE: Final = """
+SELECT installation, name, oldest_epoch, newest_epoch,
+       COALESCE((to_jsonb(s) ->> 'version')::int4, 1) AS version
+FROM shardproxy.shard AS s
+"""
 _NOT_OURS: Final = (asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError, asyncpg.WrongObjectTypeError)
 
 
@@ -33,12 +38,16 @@ class NotOurs(ShardproxyError):
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The row that tells which shard of which installation this is, and which epochs may run there."""
+    """The row that tells which shard of which installation this is, and which epochs may run there.
+
+    ``version`` is that of everything of ours on the server.
+    """
 
     installation: UUID
     name: str
     oldest_epoch: int
     newest_epoch: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

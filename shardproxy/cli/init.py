@@ -41,7 +41,7 @@ async def _plan(config: Config, targets: list[install.Target]) -> tuple[install.
     plan = await install.plan(targets, config.shards[config.catalog_index].name)
     found: tuple[Difference, ...] = ()
     if plan.current is not None:
-        found = differences(assemble.shard_map(config), plan.current)
+        found = differences(assemble.wish(config), plan.current)
     return plan, [*plan.mistakes, *(f"the catalog disagrees: {difference}" for difference in found)]
 
 

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "serve": "shardproxy.cli.serve:serve",
     "check": "shardproxy.cli.check:check",
     "init": "shardproxy.cli.init:init",
+    "apply": "shardproxy.cli.apply:apply_",
     "map": "shardproxy.cli.map:map_",
     "route": "shardproxy.cli.route:route",
     "tenant": "shardproxy.cli.tenant:tenant",

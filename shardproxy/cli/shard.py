@@ -8,6 +8,7 @@ import typer
 from rich.table import Table as TextTable
 
 from shardproxy.backend.shards import ShardSpec
+from shardproxy.cli import membership
 from shardproxy.cli.asking import with_map
 from shardproxy.cli.moving import (
     DEFAULTS,
@@ -49,6 +50,8 @@ shard = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+shard.command("add")(membership.add)
+shard.command("remove")(membership.remove)
 
 Name = Annotated[str, typer.Argument(metavar="SHARD", help="The shard.")]
 Weight = Annotated[int, typer.Argument(metavar="N", min=0, help="Its part of the buckets is N of the sum.")]

@@ -7,6 +7,7 @@ from shardproxy.backend import server as backend
 from shardproxy.backend.pool import PoolOptions
 from shardproxy.backend.server import Login, SocketOptions
 from shardproxy.backend.shards import BackendOptions, ServerSpec, ShardSpec
+from shardproxy.catalog.agreement import Wish
 from shardproxy.catalog.install import Target
 from shardproxy.config.model import Address, Config, Shard, Table
 from shardproxy.config.model.access import is_verifier
@@ -57,6 +58,11 @@ def shard_map(config: Config) -> topology.ShardMap:
         vnodes=config.ring.virtual_nodes,
         designated=config.designated,
     )
+
+
+def wish(config: Config) -> Wish:
+    """What is compared with the catalog's map."""
+    return Wish(shard_map(config), config.designated)
 
 
 def shard_login(config: Config, shard: Shard) -> ShardLogin:

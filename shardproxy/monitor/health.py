@@ -32,20 +32,29 @@ class HealthMonitor:
     """The health of every shard. Used from one event loop.
 
     Mutable: ``_owner`` is the task whose TaskGroup holds one task for each server, None while stopped;
-    ``_unseen`` are servers that have not been looked at since the start.
+    ``_servers`` and ``_shards`` are those that are watched now; ``_changed`` says that they are others than
+    before; ``_unseen`` are servers that have not been looked at since the start.
     """
 
     def __init__(self, servers: Iterable[WatchedServer], options: HealthOptions) -> None:
-        self._servers = tuple(servers)
+        self._servers: tuple[WatchedServer, ...] = ()
         self._options = options
         self._shards: dict[str, ShardHealth] = {}
-        for name in dict.fromkeys(server.shard for server in self._servers):
-            members = [server for server in self._servers if server.shard == name]
-            self._shards[name] = ShardHealth(name, members, options.rotation)
+        self._changed = asyncio.Event()
+        self.watch(servers)
         self._listeners: list[Listener] = []
         self._owner: asyncio.Task[None] | None = None
         self._unseen: set[tuple[str, str]] = set()
         self._all_seen = asyncio.Event()
+
+    def watch(self, servers: Iterable[WatchedServer]) -> None:
+        """From now on watch these; the servers of a shard stay the same as long as it is watched."""
+        self._servers = tuple(servers)
+        known, self._shards = self._shards, {}
+        for name in dict.fromkeys(server.shard for server in self._servers):
+            members = [server for server in self._servers if server.shard == name]
+            self._shards[name] = known.get(name) or ShardHealth(name, members, self._options.rotation)
+        self._changed.set()
 
     @property
     def shards(self) -> tuple[ShardHealth, ...]:
@@ -88,8 +97,16 @@ class HealthMonitor:
     async def _watch_all(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                for server in self._servers:
-                    group.create_task(self._watch(server), name=f"monitor {server.name}")
+                watching: dict[tuple[str, str], asyncio.Task[None]] = {}
+                while True:
+                    self._changed.clear()
+                    wanted = {(server.shard, server.name): server for server in self._servers}
+                    for key, server in wanted.items():
+                        if key not in watching:
+                            watching[key] = group.create_task(self._watch(server), name=f"monitor {key[1]}")
+                    for key in watching.keys() - wanted.keys():
+                        watching.pop(key).cancel()
+                    await self._changed.wait()
         except Exception:  # a defect of ours; what nobody watches must not go on being called well
             logger.critical("the monitor has ended", exc_info=True)
             for server in self._servers:

@@ -11,7 +11,7 @@ from shardproxy.rebalance.drive import Drive
 from shardproxy.rebalance.fail_points import fail_point
 from shardproxy.rebalance.table_fence import put_up
 from shardproxy.rebalance.tables import read_tables
-from shardproxy.rebalance.what import announced, listed, named
+from shardproxy.rebalance.what import announced, listed, moving, named
 
 _MOVING: Final = """
 INSERT INTO shardproxy.moving (move, state, target) VALUES ($1, 'moving', $2) ON CONFLICT (move) DO NOTHING
@@ -30,10 +30,11 @@ async def announce(drive: Drive) -> None:
         why = f"move {move.number}: {named(move.what)} from {move.source} to {move.target}"
         published = await maps.publish(
             drive.at.catalog,
-            lambda shard_map: announced(shard_map, drive.moving, drive.reverses),
+            lambda shard_map: announced(shard_map, moving(shard_map, move), drive.reverses),
             why,
             drive.shards,
         )
+        drive.moving = listed(published, move.number) or drive.moving  # shards may have other numbers now
         # Keys may have been placed since the tables were read. From now on none of a bucket on its way is.
         drive.tables = await read_tables(drive.at.source, published, drive.moving)
 

@@ -40,7 +40,8 @@ class Drive:
     """One process driving one move. ``databases``: the OIDs of the two shards' databases, by shard.
     ``accept_differences``: the move goes on although the verification found some.
 
-    Mutable: ``move``, as it was last written to the journal; ``tables``, until the move is announced.
+    Mutable: ``move``, as it was last written to the journal; ``tables`` and ``moving``, until the move is
+    announced.
     """
 
     installation: Installation

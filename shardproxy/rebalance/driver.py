@@ -264,6 +264,7 @@ async def _take_over(
     shard_map = await maps.read(catalog)
     at = await open_shards(installation, move.number, move.source, move.target, catalog)
     try:
+        await maps.check_not_lost(shard_map, {move.source: at.source, move.target: at.target})
         if (first := move.facts.get("reverses")) is not None:
             for connection in (at.source, at.target):
                 await end_others(connection, driver_name(first))

@@ -20,15 +20,15 @@ class Obstacle:
 
 
 class Obstructed(ShardproxyError):
-    """The move cannot begin; nothing was changed. ``obstacles`` are all that are in the way."""
+    """It cannot begin; nothing was changed. ``obstacles`` are all that are in the way of ``what``."""
 
     sqlstate = "55000"
 
-    def __init__(self, obstacles: Iterable[Obstacle]) -> None:
+    def __init__(self, obstacles: Iterable[Obstacle], what: str = "the move cannot begin") -> None:
         self.obstacles = tuple(obstacles)
         count = len(self.obstacles)
         super().__init__(
-            f"the move cannot begin: {count} obstacle{'' if count == 1 else 's'}",
+            f"{what}: {count} obstacle{'' if count == 1 else 's'}",
             detail="\n".join(f"- {obstacle}" for obstacle in self.obstacles),
         )
 

@@ -96,7 +96,7 @@ async def read_tables(
         )
         parts = row["refers_to"]
         refers[name] = set(zip(parts[::2], parts[1::2], strict=True))
-    return tuple(tables[name] for name in _parents_first(refers))
+    return tuple(tables[name] for name in parents_first(refers))
 
 
 async def files_of(connection: asyncpg.Connection, tables: Sequence[MovingTable]) -> str:
@@ -110,7 +110,7 @@ async def files_of(connection: asyncpg.Connection, tables: Sequence[MovingTable]
     return digest or ""
 
 
-def _parents_first(refers: Mapping[RelationName, set[RelationName]]) -> list[RelationName]:
+def parents_first(refers: Mapping[RelationName, set[RelationName]]) -> list[RelationName]:
     """The tables in an order in which each comes after those it refers to; circles are cut somewhere."""
     ordered: list[RelationName] = []
     left = dict(refers)

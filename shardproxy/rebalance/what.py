@@ -46,7 +46,9 @@ def named(what: What) -> str:
 
 
 def moving(shard_map: ShardMap, move: Move) -> Moving:
-    """The move as the map would list it, before the flip."""
+    """The move as the map would list it, before the flip. Raises MapConflict for a shard that is gone."""
+    if gone := [name for name in (move.source, move.target) if name not in shard_map.index]:
+        raise MapConflict(f"the shard {gone[0]} is not in the map")
     keys: frozenset[PlacedKey] = frozenset()
     buckets: frozenset[int] = frozenset()
     if isinstance(move.what, Buckets):

@@ -60,8 +60,9 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
 
 def _route(statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap) -> Route:
     """Where it runs while nothing moves."""
-    if len(shard_map.shards) == 1 and context.tenant is None and statement.reach in _SHARDED:
-        return _one_shard(0, _role(statement, context), ONLY_SHARD, shard_map.shard_epochs[0])
+    if len(shard_map.present) == 1 and context.tenant is None and statement.reach in _SHARDED:
+        only = shard_map.present[0]
+        return _one_shard(only, _role(statement, context), ONLY_SHARD, shard_map.shard_epochs[only])
     if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
         key_set = statement.key_sets[0]
         sources = key_set.sources
@@ -145,7 +146,7 @@ def _concerned_shards(
             shards.add(_tenant_shard(context.tenant, shard_map))
             reason = BY_TENANT
         else:
-            shards.update(range(len(shard_map.shards)))
+            shards.update(shard_map.present)
     return shards, reason
 
 

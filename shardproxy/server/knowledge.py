@@ -4,10 +4,11 @@ across shards.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shardproxy.backend.driver import FAULTS, connect, reason
+from shardproxy.backend.server import Login
 from shardproxy.backend.shards import ShardSpec
 from shardproxy.monitor.schema_diff import differences
 from shardproxy.monitor.schema_reader import read_schema
@@ -37,24 +38,27 @@ RETRY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A reading: the schema, and what our login's sessions begin with, by the names in :data:`DEFAULTS`."""
+    """A reading: the schema, and what the sessions of our ``login`` begin with, by the names in
+    :data:`DEFAULTS`.
+    """
 
     schema: Schema
     defaults: Mapping[str, str]
+    login: Login
 
 
 class Knowledge:
-    """Keeps the schema read. ``on_change`` is called with the first reading and with each that differs."""
+    """Keeps the schema read. ``on_change`` is called with the first reading and with each that differs.
+
+    ``specs`` are the shards whose schemas it is, that which counts first; ``rules`` say how tables are
+    spread.
+    """
 
     def __init__(
-        self,
-        specs: tuple[ShardSpec, ...],
-        designated: int,
-        rules: TableRules,
-        on_change: Callable[[Known], None],
+        self, specs: Sequence[ShardSpec], rules: TableRules, on_change: Callable[[Known], None]
     ) -> None:
+        self.specs = tuple(specs)
         self.rules = rules
-        self._specs = (specs[designated], *(spec for i, spec in enumerate(specs) if i != designated))
         self._on_change = on_change
         self._wanted = asyncio.Event()
         self._known: Known | None = None
@@ -93,10 +97,9 @@ class Knowledge:
         """One reading of all shards; the first that answers is what we know, the others are compared with
         it.
         """
-        results = await asyncio.gather(*(_read_one(spec) for spec in self._specs))
-        readings = [
-            (spec, known) for spec, known in zip(self._specs, results, strict=True) if known is not None
-        ]
+        specs = self.specs
+        results = await asyncio.gather(*(_read_one(spec) for spec in specs))
+        readings = [(spec, known) for spec, known in zip(specs, results, strict=True) if known is not None]
         if not readings:
             if self._known is None:
                 log.error("the schema could not be read from any shard; clients are refused until it is")
@@ -134,7 +137,7 @@ async def _read_one(spec: ShardSpec) -> Known | None:
         )
         try:
             defaults = await connection.fetch(_DEFAULTS, DEFAULTS)
-            return Known(await read_schema(connection), dict(defaults))
+            return Known(await read_schema(connection), dict(defaults), server.login)
         finally:
             await connection.close(timeout=TIMEOUT)
     except FAULTS as fault:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from shardproxy.admin.http import HttpServer
-from shardproxy.backend.shards import ServerPool, Shards
+from shardproxy.backend.shards import ServerPool, Shards, ShardSpec
 from shardproxy.catalog.agreement import Disagreement, check_agreement
 from shardproxy.config import assemble
 from shardproxy.config.agreement import placed
@@ -33,6 +33,7 @@ from shardproxy.session.shared import Shared
 from shardproxy.sql.isolation import Isolator
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.schema import Schema
+from shardproxy.topology.numbering import extended, renumbered
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import TableRules
 
@@ -47,6 +48,8 @@ UNKNOWN_SCHEMA = Schema(relations={}, functions={}, system_relations=frozenset()
 class Sidecar:
     """One process's proxy. ``config`` is what is in force, and was read from ``path``; see :meth:`reload`.
     ``failed``: why it cannot go on.
+
+    Mutable: ``_used`` are the shards that are used now; ``_closing`` closes the pools of those that leave.
     """
 
     def __init__(self, config: Config, path: Path) -> None:
@@ -56,7 +59,9 @@ class Sidecar:
         specs = assemble.shard_specs(config)
         shard_map = assemble.shard_map(config)
         self.shards = Shards(specs, assemble.backend_options(config), self.counters, NO_SETTINGS)
-        self.knowledge = Knowledge(specs, shard_map.designated, shard_map.tables, self._schema_read)
+        self.knowledge = Knowledge(
+            _first(config.designated_index, specs), shard_map.tables, self._schema_read
+        )
         self.shared = Shared(
             options=assemble.session_options(config),
             planner=Planner(UNKNOWN_SCHEMA, shard_map.tables, cache_bytes=config.limits.plan_cache_bytes),
@@ -77,13 +82,15 @@ class Sidecar:
         self.listeners = Listeners(lambda: ClientConnection(self.gate))
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
-        self.installation = Installation(specs, config.catalog_index, shard_map, self._map_published)
-        self.shared.news.hurry = self.installation.hurry
-        for pool in self.shards.pools:
-            pool.on_retired = self.installation.hurry
-            pool.complete = partial(self._complete, pool)
+        self.installation = Installation(
+            specs, config.catalog.shard, assemble.wish(config), self._map_published
+        )
+        self.shared.news.hurry = self.installation.hurry_for_moves
+        self._closing: set[asyncio.Task[None]] = set()
+        self._wire()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.http: HttpServer | None = None
+        self._used = specs
         self._sweeper: asyncio.Task[None] | None = None
         self._adopting: asyncio.Task[None] | None = None
 
@@ -129,7 +136,7 @@ class Sidecar:
         for connection in list(self.gate.connections):
             connection.terminate()
         await self.gate.emptied(FAREWELL)
-        for task in (self._sweeper, self._adopting):
+        for task in (self._sweeper, self._adopting, *self._closing):
             if task is not None:
                 task.cancel()
         self.failed.cancel()
@@ -162,13 +169,16 @@ class Sidecar:
     # --- what changes while it runs -------------------------------------------------------------------------
 
     def _map_published(self, shard_map: ShardMap, installation: str) -> None:
-        """From now on statements go by this map. Raises ConfigError for one that cannot be followed."""
+        """From now on statements go by this map."""
         shared, before = self.shared, self.shared.shard_map.tables
         alike = before.spread_as(shard_map.tables)
         tables = before if alike else replace(shard_map.tables, trusted=before.trusted)
-        self.shards.arrange(shard_map.shards)
-        self.shards.enter(shard_map.shard_epochs, installation)
-        shared.shard_map = replace(shard_map, tables=tables)
+        anew = not shared.shard_map.epoch and not self.gate.connections  # nobody knows a number yet
+        names = shard_map.shards if anew else extended(self.shards.names, shard_map)
+        numbered = replace(renumbered(shard_map, names), tables=tables)
+        self._arrange(numbered)
+        self.shards.enter(numbered.shard_epochs, installation)
+        shared.shard_map = numbered
         if not alike:
             self._plan_with(shared.planner.schema, tables)
             self.knowledge.rules = tables
@@ -176,6 +186,38 @@ class Sidecar:
         shared.news.published()
         log.info("= the map is of epoch %d", shard_map.epoch)
         self._renew_sessions()
+
+    def _wire(self) -> None:
+        """What pools tell and ask of the rest."""
+        for pool in self.shards.pools:
+            pool.on_retired = partial(self.installation.hurry, pool.shard)
+            pool.complete = partial(self._complete, pool)
+
+    def _arrange(self, shard_map: ShardMap) -> None:
+        """Use, watch and read the shards that this map lists, as far as the configuration has servers."""
+        listed = shard_map.names
+        for shard in self.shards.arrange(shard_map.shards, listed):
+            log.info("= shard %s is not used any more", shard.name)
+            for pool in shard.pools:
+                pool.complete = lambda: None  # nobody watches it
+            task = asyncio.create_task(shard.close(), name=f"closing {shard.name}")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        if missing := [name for name in listed if name in self.shards.unconfigured]:
+            log.error(
+                "the map lists shards that the configuration does not (%s): what needs them is refused until "
+                "the file names them; edit it and send SIGHUP",
+                ", ".join(missing),
+            )
+        self._wire()
+        specs = tuple(shard.spec for shard in self.shards.present)
+        if specs != self._used:
+            self._used = specs
+            self.monitor.watch(assemble.watched_servers(specs))
+            designated = shard_map.shards[shard_map.designated]
+            first = next((i for i, spec in enumerate(specs) if spec.name == designated), 0)
+            self.knowledge.specs = _first(first, specs)
+            self.knowledge.changed()
 
     def _renew_sessions(self) -> None:
         """Sessions that keep their server connections take them along into a new epoch."""
@@ -202,7 +244,7 @@ class Sidecar:
     def _schema_read(self, known: Known) -> None:
         shared = self.shared
         self._plan_with(known.schema, shared.shard_map.tables)
-        login = self.shards[shared.shard_map.designated].spec.primary.login
+        login = known.login
         shared.search_path = parse_search_path(known.defaults["search_path"])
         self.shards.set_defaults(known.defaults)
         self.gate.forget_reports()
@@ -257,14 +299,20 @@ class Sidecar:
 
         Raises Disagreement, and takes over nothing, when the catalog says otherwise.
         """
-        shared = self.shared
-        if self.installation.name is not None:
-            check_agreement(assemble.shard_map(config), shared.shard_map)
-        config, kept = merge(self.config, config)
+        shared, current = self.shared, self.installation.shard_map
+        if current is not None:
+            check_agreement(assemble.wish(config), current)
+        config, kept = merge(self.config, config, installed=current is not None)
         self.config = config
         shared.options = assemble.session_options(config)
         rules = assemble.table_rules(config)  # which the catalog, if there is one, has just agreed with
         shared.shard_map = replace(shared.shard_map, tables=rules)
+        if current is not None:
+            specs = assemble.shard_specs(config)
+            self.shards.configure(specs)
+            self._arrange(shared.shard_map)
+            self.shards.enter(shared.shard_map.shard_epochs, str(self.installation.name))
+            self.installation.configure(specs, assemble.wish(config))
         self._plan_with(shared.planner.schema, rules)
         self.knowledge.rules = rules
         self.knowledge.changed()
@@ -273,3 +321,8 @@ class Sidecar:
         self.registry.limit = config.limits.clients
         self.shards.reconfigure(assemble.backend_options(config))
         return kept
+
+
+def _first(number: int, specs: tuple[ShardSpec, ...]) -> tuple[ShardSpec, ...]:
+    """The same with that one at the head."""
+    return (specs[number], *specs[:number], *specs[number + 1 :])

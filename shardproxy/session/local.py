@@ -254,7 +254,7 @@ def _show(session: "Session", full_name: str) -> Answer:
         "tenant": lambda: session.settings.tenant_text or "",
         "read": lambda: session.settings.read.value,
         "version": lambda: VERSION,
-        "shards": lambda: ", ".join(session.shared.shard_map.shards),
+        "shards": lambda: ", ".join(session.shared.shard_map.names),
         "pinned": lambda: session.link.pinned or "",
     }
     if name not in values:

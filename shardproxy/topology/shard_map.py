@@ -23,6 +23,8 @@ class ShardMap:
     have to be in. ``moves`` are those in progress. ``weights`` (of each shard) and ``vnodes`` are the ring's
     that the owners are meant to follow: :meth:`aim`. ``evened`` are buckets that were put where they are to
     even the shards out: they stay there, whatever the ring says, as long as their shard has a weight.
+    ``absent`` are numbers of shards that are not in the map (see ``numbering``), ``present`` are the others,
+    in order.
     """
 
     shards: tuple[str, ...]
@@ -36,14 +38,23 @@ class ShardMap:
     weights: tuple[int, ...] = ()
     vnodes: int = DEFAULT_VNODES
     evened: frozenset[int] = frozenset()
+    absent: frozenset[int] = frozenset()
     index: Mapping[str, int] = field(init=False)
+    present: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", {name: i for i, name in enumerate(self.shards)})
+        numbers = range(len(self.shards))
+        object.__setattr__(self, "present", tuple(i for i in numbers if i not in self.absent))
         if not self.shard_epochs:
             object.__setattr__(self, "shard_epochs", (0,) * len(self.shards))
         if not self.weights:
             object.__setattr__(self, "weights", (1,) * len(self.shards))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the shards that are in the map."""
+        return [self.shards[number] for number in self.present]
 
     def aim(self) -> "array[int]":
         """The owner that each bucket should have, as ``owners`` has those it has now."""

@@ -1,6 +1,7 @@
 """Which replica answers next."""
 
 from collections import Counter
+from dataclasses import replace
 
 from shardproxy.backend.pool import PoolOptions
 from shardproxy.backend.server import Address, Login, SocketOptions
@@ -55,7 +56,7 @@ def test_a_shard_without_replicas_has_none() -> None:
 
 def test_what_any_shard_can_answer_goes_to_the_first_and_round_those_that_are_away() -> None:
     async def main() -> None:
-        specs = [shard().spec] * 4
+        specs = [replace(shard().spec, name=name) for name in ("a", "b", "c", "d")]
         options = BackendOptions(PoolOptions(), PoolOptions(), SocketOptions())
         shards = Shards(specs, options, Counters(), None)
         assert shards.in_order(2) == [2, 0, 1, 3]

@@ -70,6 +70,8 @@ def test_it_tells_who_it_is(fenced: Fenced) -> None:
                 while not (found := await sidecars(operator)):  # noqa: ASYNC110 - nothing announces it
                     await asyncio.sleep(0.01)
             assert [each.epoch for each in found] == [1]
+        async with fenced.operator() as operator:
+            assert await sidecars(operator) == []
 
     run(main())
 
@@ -101,6 +103,7 @@ def test_a_catalog_that_has_lost_an_epoch_does_not_take_it_back(
             lost = await fenced.publish(0)
             await taker.until(lambda shard_map: shard_map.epoch == lost)
             await operator.execute("DELETE FROM shardproxy.map WHERE epoch = $1", lost)
+            await operator.execute("DELETE FROM shardproxy.map_copy")
             follower.hurry()
             async with asyncio.timeout(10):
                 while "has lost epoch 2" not in caplog.text:  # noqa: ASYNC110 - nothing announces it

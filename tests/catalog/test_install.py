@@ -96,7 +96,7 @@ def test_the_sidecars_role_gets_nothing_to_write(fenced: Fenced) -> None:
             tables = await operator.fetch(
                 "SELECT relname FROM pg_class WHERE relnamespace = 'shardproxy'::regnamespace AND relkind = 'r'"
             )
-            assert len(tables) == 7
+            assert len(tables) == 8
             for (table,) in tables:
                 for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE"):
                     may = "SELECT has_table_privilege($1, 'shardproxy.' || $2, $3)"

@@ -28,7 +28,7 @@ async def check_live(config: Config, report: Report, *, rows: bool = True) -> tu
     wish = assemble.shard_map(config)
     servers = list(targets(config))
     truth = await map_in_force(_catalog(config, servers))
-    agreed = truth is None or judge_agreement(config, wish, truth, report)
+    agreed = truth is None or judge_agreement(config, assemble.wish(config), truth, report)
     counted = (truth or wish) if agreed and rows else None
     slots = asyncio.Semaphore(CONNECTIONS)
     async with asyncio.TaskGroup() as group:

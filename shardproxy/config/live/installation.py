@@ -6,7 +6,7 @@ import asyncpg
 
 from shardproxy.backend.driver import FAULTS
 from shardproxy.catalog import maps
-from shardproxy.catalog.agreement import differences, drift
+from shardproxy.catalog.agreement import Wish, differences, drift
 from shardproxy.catalog.look import Fence, NotOurs
 from shardproxy.catalog.look import look as look_at_installed
 from shardproxy.config.agreement import report_differences
@@ -39,7 +39,7 @@ async def is_installed(connection: asyncpg.Connection) -> bool:
         return False
 
 
-def judge_agreement(config: Config, wish: ShardMap, truth: ShardMap, report: Report) -> bool:
+def judge_agreement(config: Config, wish: Wish, truth: ShardMap, report: Report) -> bool:
     """Report what the configuration says otherwise than the catalog; whether they agree."""
     found = differences(wish, truth)
     report_differences(found, config, report)

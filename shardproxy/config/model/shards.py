@@ -53,5 +53,5 @@ class Catalog(Section):
     """Where the map lives that all sidecars share, once ``shardproxy init`` has put it there."""
 
     shard: str | None = Field(
-        default=None, description="Shard whose primary holds the catalog; default: the first."
+        default=None, description="Shard whose primary holds the catalog; default: the first, or where it is."
     )
