@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 from shardproxy.admin.http import HttpServer
 from shardproxy.backend.shards import ServerPool, Shards
@@ -68,7 +69,7 @@ class Sidecar:
         self.gate = Gate(
             assemble.frontend_options(config), self.shared, self.registry, assemble.socket_options(config)
         )
-        self.listeners = Listeners(lambda: ClientConnection(self.gate))
+        self.listeners = Listeners(lambda: cast("asyncio.Protocol", ClientConnection(self.gate)))
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
         self.installation = Installation(specs, config.catalog_index, shard_map, self._map_published)

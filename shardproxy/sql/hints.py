@@ -18,7 +18,7 @@ from shardproxy.sql.encoding import decode
 
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_FIRST_BYTES: Final = frozenset((b" ", b"\t", b"\n", b"\r", b"\f", b"\v", b"/", b"-"))
+_FIRST_BYTES: Final = b" \t\n\r\f\v/-"
 _SLASH: Final = ord("/")
 _SPACE: Final = re.compile(rb"[ \t\n\r\f\v]*")
 _LINE: Final = re.compile(rb"[^\n\r]*")
@@ -61,7 +61,7 @@ def leading_settings(text: bytes) -> Mapping[str, str]:
 
 def leading_comments_end(text: bytes) -> int:
     """The byte where the statement begins after comments and space; 0 if ``text`` begins with neither."""
-    if text[:1] not in _FIRST_BYTES:
+    if not text or text[0] not in _FIRST_BYTES:
         return 0
     end = 0
     for _, end in _leading_comments(text):

@@ -96,7 +96,7 @@ def test_a_full_queue_refuses_at_once(server: Server) -> None:
             assert caught.value.sqlstate == "53300"
             assert not any(place.done() for place in places)
             for place in places:
-                place.cancel()
+                place.leave()
 
     aio.run(main())
 
