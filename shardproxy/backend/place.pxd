@@ -4,7 +4,6 @@ from shardproxy.backend.connection cimport ServerConnection
 cdef class Place:
     cdef readonly object pool
     cdef readonly double since
-    cdef readonly double deadline
     cdef readonly ServerConnection connection
     cdef readonly object error
     cdef public object wake

@@ -13,15 +13,14 @@ if TYPE_CHECKING:
 class Place:
     """A place in the queue of ``pool``, until it has a connection or an error.
 
-    ``since`` and ``deadline`` are loop times. ``wake`` is called once, at its end: who waits may go on inside
-    of what freed the connection. To be awaited by a coroutine that hands the place on to somebody who sets
-    ``wake`` (``session.eager``); tasks use :meth:`Pool.claim`.
+    ``since`` is the loop time of its beginning. ``wake`` is called once, at its end: who waits may go on
+    inside of what freed the connection. To be awaited by a coroutine that hands the place on to somebody who
+    sets ``wake`` (``session.eager``); tasks use :meth:`Pool.claim`.
     """
 
-    def __init__(self, pool: "Pool", since: float, deadline: float) -> None:
+    def __init__(self, pool: "Pool", since: float) -> None:
         self.pool = pool
         self.since = since
-        self.deadline = deadline
         self.connection: ServerConnection | None = None
         self.error: ShardproxyError | None = None
         self.wake: Callable[[], object] | None = None

@@ -21,6 +21,7 @@ cdef class Pool:
     cdef set _tasks
     cdef object _retry
     cdef object _timer
+    cdef double _timer_at
     cdef list _freed
     cdef bint _hands_out
 
@@ -30,6 +31,7 @@ cdef class Pool:
     cdef _refusal(self, double now)
     cpdef forget_place(self, Place place)
     cdef Place _next(self)
+    cdef _watch(self, double at)
     cdef _waited(self, Place place)
     cpdef release(self, ServerConnection connection)
     cdef _reason_to_close(self, ServerConnection connection, double now)

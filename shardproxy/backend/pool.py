@@ -74,7 +74,8 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
-        self._timer: asyncio.TimerHandle | None = None  # for the first of those who wait
+        self._timer: asyncio.TimerHandle | None = None  # for the first of those who wait, or before
+        self._timer_at = 0.0
         self._freed: list[ServerConnection] = []  # to be handed out, or to be idle
         self._hands_out = False
 
@@ -113,7 +114,7 @@ class Pool:
         Errors: Unavailable when the server cannot be reached (08006), or after ``wait_timeout`` (53300).
         """
         now = self._loop.time()
-        place = Place(self, now, now + self.options.wait_timeout)
+        place = Place(self, now)
         connection = self.try_acquire()
         if connection is not None:
             place.end(connection, None)
@@ -121,8 +122,7 @@ class Pool:
             place.end(None, refusal)
         else:
             self.waiters.append(place)
-            if self._timer is None:
-                self._timer = self._loop.call_at(place.deadline, self._time_out)
+            self._watch(now + self.options.wait_timeout)
             self._grow()
         return place
 
@@ -169,22 +169,31 @@ class Pool:
     def _waited(self, place: Place) -> None:
         self.counters.waits.observe(self._loop.time() - place.since)
 
+    def _watch(self, at: float) -> None:
+        """Look at the loop time ``at``, or before, who has waited too long."""
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()  # a reload has made the time shorter
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._time_out)
+
     def _time_out(self) -> None:
         """Those who have waited too long; whose place is first waits longest."""
         self._timer = None
+        timeout, size = self.options.wait_timeout, self.options.size
         now = self._loop.time() + TIMER_PRECISION
-        while self.waiters and self.waiters[0].deadline <= now:
+        while self.waiters and self.waiters[0].since + timeout <= now:
             self.counters.wait_timeouts += 1
             why = self.entry.exhausted() if self.entry is not None else None
-            timeout, size = self.options.wait_timeout, self.options.size
             error = why or Unavailable(
                 f"no connection to {self.name} became free within {timeout:g} s",
                 sqlstate="53300",
                 hint=f"All {size} connections are in use; see pool.size and long transactions.",
             )
             self._next().end(None, error)
-        if self.waiters and self._timer is None:
-            self._timer = self._loop.call_at(self.waiters[0].deadline, self._time_out)
+        if self.waiters:
+            self._watch(self.waiters[0].since + timeout)
 
     def _grow(self) -> None:
         """Open connections for those who wait, as far as the size allows; after a failure not at once."""

@@ -31,7 +31,7 @@ class Queue:
         self.released.append(connection)
 
     def place(self) -> Place:
-        return Place(self, 0.0, 1.0)  # type: ignore[arg-type]
+        return Place(self, 0.0)  # type: ignore[arg-type]
 
 
 def a_connection() -> ServerConnection:
