@@ -48,7 +48,7 @@ class Simple:
         statements = planned.statements
         request = Request(session, text, LiteralValues(planned.literals), len(statements))
         if request.explains:
-            session.client.write(request.explanation(*statements).whole())
+            session.client.hold(request.explanation(*statements).whole())
             outcome: Outcome = True
         elif len(statements) == 1:
             outcome = self._one(request, statements[0])
@@ -84,12 +84,12 @@ class Simple:
         session = self.session
         session.shared.counters.proxy.local_answers += 1
         answer = local.answer(session, statement, request.sql(statement), request.values)
-        session.client.write(answer.whole())
+        session.client.hold(answer.whole())
 
     async def _set_in_unopened_block(self, request: Request, statement: Statement) -> bool:
         session = self.session
         answer = await local.set_in_unopened_block(session, statement, request.sql(statement))
-        session.client.write(answer.whole())
+        session.client.hold(answer.whole())
         return True
 
     async def _run_routed(
