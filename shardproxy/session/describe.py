@@ -9,7 +9,6 @@ from shardproxy.routing.route import Anywhere, Role
 from shardproxy.session import local
 from shardproxy.session.prepared import Description, DescriptionKey, Prepared, described
 from shardproxy.session.request import EXPLAIN_COLUMNS
-from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.statement import Kind
 from shardproxy.wire import server_messages
 from shardproxy.wire.client_messages import FLUSH
@@ -63,7 +62,7 @@ class Describer:
     @staticmethod
     def answer(prepared: Prepared, known: Description) -> bytes:
         """The answer to a Describe of the statement, which is ``known``."""
-        explains = "shardproxy.explain" in leading_settings(prepared.text)
+        explains = "shardproxy.explain" in prepared.own_settings()
         return known.parameters + (EXPLAIN_ROW if explains else known.row)
 
     def own(self, prepared: Prepared) -> Description:

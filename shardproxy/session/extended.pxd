@@ -10,6 +10,7 @@ from shardproxy.session.request cimport Request
 from shardproxy.session.state cimport State
 from shardproxy.session.transaction cimport Transaction
 from shardproxy.routing.parameters cimport BindValues
+from shardproxy.sql.planner cimport Planner
 from shardproxy.wire.client_messages cimport (
     message,
     parse_bind,
@@ -48,7 +49,7 @@ cdef class Extended:
     @cython.locals(name=bytes, text=bytes, oids=tuple, prepared=Prepared)
     cdef _parse(self, bytes body, bint bound_next)
     cdef _keep(self, bytes name, Prepared prepared)
-    @cython.locals(session=State, search_path=tuple)
+    @cython.locals(session=State, search_path=tuple, planner=Planner)
     cdef _plan(self, Prepared prepared)
     cdef _check_names(self, object statement)
     @cython.locals(bind=tuple, prepared=Prepared)

@@ -22,6 +22,7 @@ from shardproxy.session.link import FAILING_MESSAGE, Link
 from shardproxy.session.prepared import Description, Portal, Prepared
 from shardproxy.session.request import Request
 from shardproxy.session.transaction import NO_BLOCK, OPEN
+from shardproxy.sql.planner import Planner
 from shardproxy.sql.schema import FIRST_USER_OID
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire import client_messages
@@ -226,7 +227,8 @@ class Extended:
     def _plan(self, prepared: Prepared) -> Statement:
         """The plan under the schema and the search_path that hold now."""
         session = self.session
-        planner, search_path = session.shared.planner, session.search_path()
+        planner: Planner = session.shared.planner
+        search_path = session.search_path()
         if prepared.planner is not planner or prepared.search_path != search_path:
             planned = planner.extended(prepared.text, search_path)
             if len(planned.statements) != 1:
@@ -284,7 +286,7 @@ class Extended:
         elif name in self.portals:
             raise ShardproxyError(f'cursor "{name.decode()}" already exists', sqlstate="42P03")
         portal = Portal(prepared, BindValues(formats, values, prepared.value_oids()), result_formats)
-        request = Request(self.session, prepared.text, portal.values)
+        request = Request(self.session, prepared.text, portal.values, 1, prepared.own_settings())
         if request.explains:
             portal.request = request
         elif statement.plain or not self._is_local(statement):

@@ -14,7 +14,9 @@ cdef class Prepared:
     cdef readonly bytes name
     cdef public object description
     cdef public bytes told
+    cdef object _own
 
+    cpdef own_settings(self)
     cpdef take(self, object statement, object planner, tuple search_path)
     cpdef under(self, str folded)
     cpdef bint needs_types(self) except -1

@@ -7,6 +7,7 @@ and is described anew.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import FanOut
+from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.statement import Kind, Parameter, Reach, Statement
 from shardproxy.wire.client_messages import message
@@ -62,7 +64,7 @@ class Prepared:
 
     __slots__ = (
         *("description", "folded", "is_new", "name", "oids", "owner", "planner", "search_path"),
-        *("statement", "text", "told"),
+        *("_own", "statement", "text", "told"),
     )
 
     def __init__(self, text: bytes, oids: tuple[int, ...], owner: bytes) -> None:
@@ -77,6 +79,13 @@ class Prepared:
         self.name = b""
         self.description: Description | None = None
         self.told: bytes | None = None
+        self._own: Mapping[str, str] | None = None
+
+    def own_settings(self) -> Mapping[str, str]:
+        """The settings of the text's leading comments, looked for once. Raises as ``leading_settings``."""
+        if self._own is None:
+            self._own = leading_settings(self.text)
+        return self._own
 
     def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
         """A plan in place of the one before, with which the server's description goes."""

@@ -13,11 +13,12 @@ cdef class Request:
     cdef readonly bytes text
     cdef readonly Values values
     cdef str _decoded
+    cdef object _own
     cdef readonly object settings
     cdef readonly bint explains
 
     cpdef refresh(self)
-    cdef _add(self, object own)
+    cdef _add_own(self)
     cpdef route(self, object statement, bint primary=*)
     @cython.locals(session=State, link=Link, in_block=bint)
     cdef _find_route(self, object statement, bint primary)

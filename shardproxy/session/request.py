@@ -15,7 +15,7 @@ from shardproxy.session.script import script
 from shardproxy.session.settings import quote_literal
 from shardproxy.session.transaction import NO_BLOCK
 from shardproxy.sql.exclusion import without_rows
-from shardproxy.sql.hints import leading_settings
+from shardproxy.sql.hints import NO_SETTINGS, leading_settings
 from shardproxy.sql.statement import Kind, Reach, SettingChange, Statement
 
 if TYPE_CHECKING:
@@ -26,17 +26,25 @@ EXPLAIN_COLUMNS = ("shards", "role", "reason", "keys")
 
 class Request:
     """A text of ``count`` statements with its values. ``settings`` are the session's with those of a
-    leading comment.
+    leading comment (``own``, which are found here if they are not known yet).
     """
 
-    __slots__ = ("_decoded", "count", "explains", "session", "settings", "text", "values")
+    __slots__ = ("_decoded", "_own", "count", "explains", "session", "settings", "text", "values")
 
-    def __init__(self, session: "Session", text: bytes, values: Values, count: int = 1) -> None:
+    def __init__(
+        self,
+        session: "Session",
+        text: bytes,
+        values: Values,
+        count: int = 1,
+        own: Mapping[str, str] | None = None,
+    ) -> None:
         self.session = session
         self.count = count
         self.text = text
         self.values = values
         self._decoded: str | None = None
+        self._own = leading_settings(text) if own is None else own
         self.settings = session.settings
         self.explains = False
         self.refresh()
@@ -44,12 +52,11 @@ class Request:
     def refresh(self) -> None:
         """Take over the session's settings: a statement of the text may have changed them."""
         self.settings = self.session.settings
-        own = leading_settings(self.text)
-        if own:
-            self._add(own)
+        if self._own is not NO_SETTINGS:
+            self._add_own()
 
-    def _add(self, own: Mapping[str, str]) -> None:
-        for name, value in own.items():
+    def _add_own(self) -> None:
+        for name, value in self._own.items():
             if name == "shardproxy.explain":
                 self.explains = True
             else:

@@ -6,6 +6,7 @@ from shardproxy.session.effects cimport expect
 from shardproxy.session.link cimport Link
 from shardproxy.session.request cimport Request
 from shardproxy.session.state cimport State
+from shardproxy.sql.planner cimport Planner
 from shardproxy.wire.client_messages cimport parse_query
 
 cdef class Simple:
@@ -13,7 +14,7 @@ cdef class Simple:
     cdef readonly Link link
     cdef public object fan_out
 
-    @cython.locals(session=State)
+    @cython.locals(session=State, planner=Planner)
     cpdef run(self, bytes body)
     @cython.locals(session=State)
     cdef _one(self, Request request, object statement, int flags=*)

@@ -19,6 +19,7 @@ from shardproxy.session.link import Link
 from shardproxy.session.news import newer_map
 from shardproxy.session.request import Request, text_on
 from shardproxy.session.transaction import BROKEN, NO_BLOCK
+from shardproxy.sql.planner import Planner
 from shardproxy.sql.statement import Kind, Statement
 from shardproxy.wire.client_messages import parse_query
 from shardproxy.wire.replies import NO_READY
@@ -44,7 +45,8 @@ class Simple:
         session = self.session
         text = parse_query(body)
         session.extended.forget_unnamed()
-        planned = session.shared.planner.simple(text, session.search_path())
+        planner: Planner = session.shared.planner
+        planned = planner.simple(text, session.search_path())
         statements = planned.statements
         request = Request(session, text, LiteralValues(planned.literals), len(statements))
         if request.explains:

@@ -46,6 +46,8 @@ def leading_settings(text: bytes) -> Mapping[str, str]:
     Raises StatementError (42601) for a setting that cannot be read, that is given twice with two values, or
     that stands in another comment, rather than running the statement without it.
     """
+    if b"--" not in text and b"/*" not in text:
+        return NO_SETTINGS
     end = leading_comments_end(text)
     if (b"--" in text or text.find(b"/*", end) >= 0) and b"shardproxy" in text.lower():
         _check_no_others(text, end)
