@@ -20,8 +20,3 @@ cdef class Shard:
 
     cpdef ServerPool pool_for(self, object role, bint fallback, object after=*)
     cpdef ServerPool replica(self, object after=*)
-
-cdef class Shards:
-    cdef public list all
-    cdef public list spare
-    cdef object _options

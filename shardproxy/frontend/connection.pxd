@@ -2,6 +2,7 @@
 from shardproxy.session.session cimport Session
 
 cdef class ClientConnection:
+    cdef dict __dict__  # what only the login looks at needs no line here
     cdef public object gate
     cdef public Session session
     cdef object _transport

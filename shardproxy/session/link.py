@@ -98,7 +98,7 @@ class Link:
         session = self.session
         shared = session.shared
         shard = self._first_of(route)
-        servers = shared.shards.all[shard]
+        servers = shared.shards[shard]
         one = isinstance(route, OneShard)
         if not one and not servers.primary.in_rotation:
             return None
