@@ -22,6 +22,11 @@ REQUIRED = bool(os.environ.get("SHARDPROXY_REQUIRE_COMPILED"))
 class OptionalBuildExt(build_ext):
     """A build without compiler is a working, slower build; ``shardproxy --version`` says which one it is."""
 
+    def finalize_options(self) -> None:
+        """Compile on all processors."""
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
     def build_extensions(self) -> None:
         """Build all leaves or none of them."""
         try:
@@ -44,9 +49,15 @@ def leaves() -> Any:
             raise
         return []
     names: tuple[str, ...] = runpy.run_path(str(ROOT / "shardproxy" / "compiled.py"))["COMPILED_MODULES"]
+    flags = ["-O2", "-g0", "-w"]  # what compilers warn of in generated C is nobody's to mend
     return cythonize(
-        [Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=["-O2"]) for name in names],
-        compiler_directives={"language_level": "3", "embedsignature": True},
+        [Extension(name, [name.replace(".", "/") + ".py"], extra_compile_args=flags) for name in names],
+        compiler_directives={
+            "language_level": "3",
+            "embedsignature": True,
+            "annotation_typing": False,
+            "nonecheck": True,
+        },
         build_dir="build/cython",
         quiet=True,
     )

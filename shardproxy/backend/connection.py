@@ -6,6 +6,7 @@ serve somebody else only when :attr:`ServerConnection.is_clean` says so.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from shardproxy.backend.sink import Sink
 from shardproxy.counters import ShardCounters
@@ -24,8 +25,9 @@ PARAMETER_STATUS = 0x53
 ERROR_RESPONSE = 0x45
 
 
-class ServerConnection(asyncio.Protocol):
-    """One logged-in connection. Made by :func:`shardproxy.backend.login.open_connection`.
+class ServerConnection:
+    """One logged-in connection, an asyncio.Protocol. Made by
+    :func:`shardproxy.backend.login.open_connection`.
 
     ``sink`` is who gets its bytes, None while idle. ``status`` is the last ReadyForQuery byte.
     ``settings`` is the value of session settings that the server has (any value compared by identity;
@@ -65,7 +67,7 @@ class ServerConnection(asyncio.Protocol):
     def adopt(self, transport: asyncio.Transport) -> None:
         """Take over the transport after the login."""
         self._transport = transport
-        transport.set_protocol(self)
+        transport.set_protocol(cast("asyncio.Protocol", self))
 
     @property
     def is_settled(self) -> bool:
@@ -263,6 +265,9 @@ class ServerConnection(asyncio.Protocol):
             told = parse_error(self.stream.error).get("M") if self.stream.error and self.stream.owed else None
             why = self.reason or told or (str(exc) if exc else "server closed the connection unexpectedly")
             self.fail(Unavailable(f"connection to the shard was lost: {why}"))
+
+    def eof_received(self) -> None:
+        """The server has said its last: the transport closes."""
 
     def pause_writing(self) -> None:
         if self.sink is not None:

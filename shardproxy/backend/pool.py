@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardproxy.backend.connection import ServerConnection
+from shardproxy.backend.place import Place
 from shardproxy.counters import PoolCounters, ShardCounters
 from shardproxy.errors import ShardproxyError, Unavailable
 
 if TYPE_CHECKING:
     from shardproxy.backend.entry import Entry
+
+TIMER_PRECISION = 0.001
+"""Seconds by which a timer may be early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,19 @@ class Pool:
         self.active: set[ServerConnection] = set()
         self.connecting = 0
         self.quarantined: set[ServerConnection] = set()
-        self.waiters: deque[asyncio.Future[ServerConnection]] = deque()
+        self.waiters: deque[Place] = deque()
         self.refused_until = 0.0
         self.last_failure: ShardproxyError | None = None
         self.closed = False
         self.entry: Entry | None = None
-        self._open = open_connection
+        self.opener = open_connection
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # for the first of those who wait, or before
+        self._timer_at = 0.0
+        self._freed: list[ServerConnection] = []  # to be handed out, or to be idle
+        self._hands_out = False
 
     @property
     def size(self) -> int:
@@ -96,75 +104,96 @@ class Pool:
         self.active.add(connection)
         return connection
 
-    def request(self) -> "asyncio.Future[ServerConnection]":
-        """A place in the queue, to be waited for with :meth:`claim`; who gives up sets an exception on it.
+    def at_hand(self) -> ServerConnection | None:
+        """What :meth:`try_acquire` would return."""
+        return self.idle[-1] if self.idle and not self.waiters else None
+
+    def request(self) -> Place:
+        """A place in the queue, to be waited for with :meth:`claim`, or by awaiting it.
 
         Errors: Unavailable when the server cannot be reached (08006), or after ``wait_timeout`` (53300).
         """
-        future: asyncio.Future[ServerConnection] = self._loop.create_future()
+        now = self._loop.time()
+        place = Place(self, now)
         connection = self.try_acquire()
         if connection is not None:
-            future.set_result(connection)
-            return future
-        if self.closed:
-            future.set_exception(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
-            return future
-        if self.last_failure is not None and not self.active and self._loop.time() < self.refused_until:
-            future.set_exception(self._unreachable())
-            return future
-        if len(self.waiters) >= self.options.wait_queue:
-            future.set_exception(Unavailable(f"too many sessions wait for {self.name}", sqlstate="53300"))
-            return future
-        self._enqueue(future)
-        self._grow()
-        return future
+            place.end(connection, None)
+        elif (refusal := self._refusal(now)) is not None:
+            place.end(None, refusal)
+        else:
+            self.waiters.append(place)
+            self._watch(now + self.options.wait_timeout)
+            self._grow()
+        return place
 
-    async def claim(self, place: "asyncio.Future[ServerConnection]") -> ServerConnection:
+    def _refusal(self, now: float) -> Unavailable | None:
+        """Why nobody may wait now."""
+        if self.closed:
+            return Unavailable(f"{self.name} is shutting down", sqlstate="57P01")
+        if self.last_failure is not None and not self.active and now < self.refused_until:
+            return self._unreachable()
+        if len(self.waiters) >= self.options.wait_queue:
+            return Unavailable(f"too many sessions wait for {self.name}", sqlstate="53300")
+        return None
+
+    async def claim(self, place: Place) -> ServerConnection:
         """The connection that ``place`` brings. Cancelled, it goes to the next in the queue.
 
         Raises what :meth:`request` names, and Unavailable (08006) when the connection was lost on the way.
         """
-        try:
-            connection = await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self.release(place.result())
-            raise
-        if connection.closed:
-            raise Unavailable(f"connection to {self.name} was lost: {connection.reason}")
-        return connection
+        if not place.done():
+            ended = self._loop.create_future()
+            place.wake = lambda: None if ended.done() else ended.set_result(None)
+            try:
+                await ended
+            except asyncio.CancelledError:
+                place.leave()
+                raise
+        return place.result()
 
     async def acquire(self) -> ServerConnection:
         """A connection, waited for if need be; errors as of :meth:`claim`."""
         return await self.claim(self.request())
 
-    def _enqueue(self, future: "asyncio.Future[ServerConnection]") -> None:
-        started = self._loop.time()
-        self.waiters.append(future)
-        timer = self._loop.call_later(self.options.wait_timeout, self._time_out, future)
+    def forget_place(self, place: Place) -> None:
+        """``place`` is not in the queue any more."""
+        self.waiters.remove(place)
+        self._waited(place)
 
-        def ended(_: "asyncio.Future[ServerConnection]") -> None:
-            timer.cancel()
-            self.counters.waits.observe(self._loop.time() - started)
-            if (future.cancelled() or future.exception() is not None) and future in self.waiters:
-                self.waiters.remove(future)
+    def _next(self) -> Place:
+        """The place whose turn it is."""
+        place = self.waiters.popleft()
+        self._waited(place)
+        return place
 
-        future.add_done_callback(ended)
+    def _waited(self, place: Place) -> None:
+        self.counters.waits.observe(self._loop.time() - place.since)
 
-    def _time_out(self, future: "asyncio.Future[ServerConnection]") -> None:
-        if future.done():
-            return
-        self.waiters.remove(future)
-        self.counters.wait_timeouts += 1
-        why = self.entry.exhausted() if self.entry is not None else None
-        future.set_exception(
-            why
-            or Unavailable(
-                f"no connection to {self.name} became free within {self.options.wait_timeout:g} s",
+    def _watch(self, at: float) -> None:
+        """Look at the loop time ``at``, or before, who has waited too long."""
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()  # a reload has made the time shorter
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._time_out)
+
+    def _time_out(self) -> None:
+        """Those who have waited too long; whose place is first waits longest."""
+        self._timer = None
+        timeout, size = self.options.wait_timeout, self.options.size
+        now = self._loop.time() + TIMER_PRECISION
+        while self.waiters and self.waiters[0].since + timeout <= now:
+            self.counters.wait_timeouts += 1
+            why = self.entry.exhausted() if self.entry is not None else None
+            error = why or Unavailable(
+                f"no connection to {self.name} became free within {timeout:g} s",
                 sqlstate="53300",
-                hint=f"All {self.options.size} connections are in use; see pool.size and long transactions.",
+                hint=f"All {size} connections are in use; see pool.size and long transactions.",
             )
-        )
+            self._next().end(None, error)
+        if self.waiters:
+            self._watch(self.waiters[0].since + timeout)
 
     def _grow(self) -> None:
         """Open connections for those who wait, as far as the size allows; after a failure not at once."""
@@ -197,7 +226,7 @@ class Pool:
 
     async def _connect(self) -> None:
         try:
-            connection = await self._open()
+            connection = await self.opener()
         except ShardproxyError as error:
             self.connecting -= 1
             self.counters.connect_failures += 1
@@ -219,7 +248,7 @@ class Pool:
             connection.close("shutting down")
             return
         self.active.add(connection)
-        self._offer(connection)
+        self._offer(connection, self._loop.time())
 
     def note_failure(self, error: ShardproxyError) -> None:
         """A connection could not be opened, or not be used: the next is tried after a while."""
@@ -236,10 +265,8 @@ class Pool:
 
     def fail_waiters(self, error: Unavailable) -> None:
         """Tell all who wait that they get none."""
-        waiters = [waiter for waiter in self.waiters if not waiter.done()]
-        self.waiters.clear()
-        for waiter in waiters:
-            waiter.set_exception(error)
+        for place in [self._next() for _ in range(len(self.waiters))]:
+            place.end(None, error)
 
     def _unreachable(self) -> Unavailable:
         cause = self.last_failure
@@ -261,16 +288,19 @@ class Pool:
             connection.close("retired")
         elif connection.cancels:
             self.quarantined.add(connection)
-        elif (reason := self._reason_to_close(connection)) is not None:
-            connection.close(reason)
         else:
-            self._offer(connection)
+            now = self._loop.time()
+            reason = self._reason_to_close(connection, now)
+            if reason is not None:
+                connection.close(reason)
+            else:
+                self._offer(connection, now)
 
-    def _reason_to_close(self, connection: ServerConnection) -> str | None:
+    def _reason_to_close(self, connection: ServerConnection, now: float) -> str | None:
         if self.closed:
             return "shutting down"
         lifetime = self.options.max_lifetime
-        if lifetime and self._loop.time() - connection.born > lifetime:
+        if lifetime and now - connection.born > lifetime:
             return "max_lifetime"
         return "pool.size" if self.size > self.options.size else None
 
@@ -279,19 +309,26 @@ class Pool:
             self.quarantined.discard(connection)
             self.release(connection)
 
-    def _offer(self, connection: ServerConnection) -> None:
+    def _offer(self, connection: ServerConnection, now: float) -> None:
         entry = self.entry
         if entry is not None and (connection.epoch != entry.epoch or connection.holds):
             entry.bring_in(connection)
             return
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        self.active.discard(connection)
-        connection.idle_since = self._loop.time()
-        self.idle.append(connection)
+        self._freed.append(connection)
+        if self._hands_out:
+            return  # who goes on with a connection may free others: not a call inside the other for each
+        self._hands_out = True
+        try:
+            while self._freed:
+                connection = self._freed.pop()
+                if self.waiters:
+                    self._next().end(connection, None)
+                else:
+                    self.active.discard(connection)
+                    connection.idle_since = now
+                    self.idle.append(connection)
+        finally:
+            self._hands_out = False
 
     def _forget(self, connection: ServerConnection) -> None:
         self.counters.closes.add(connection.reason[:60])
@@ -309,19 +346,20 @@ class Pool:
         if self.entry is not None:
             self.entry.sweep()
         timeout = self.options.idle_timeout
-        limit = self._loop.time() - timeout
+        now = self._loop.time()
         for connection in list(self.idle):
-            if timeout and connection.idle_since < limit:
+            if timeout and connection.idle_since < now - timeout:
                 connection.close("idle_timeout")
-            elif (reason := self._reason_to_close(connection)) is not None:
+            elif (reason := self._reason_to_close(connection, now)) is not None:
                 connection.close(reason)
 
     def renew_idle(self) -> None:
         """Offer every idle connection anew, because what it has to be has changed."""
         idle, self.idle = self.idle, []
         self.active.update(idle)
+        now = self._loop.time()
         for connection in idle:
-            self._offer(connection)
+            self._offer(connection, now)
         if self.waiters:
             self._grow()
 
@@ -345,8 +383,9 @@ class Pool:
         self.closed = True
         self.fail_waiters(Unavailable(f"{self.name} is shutting down", sqlstate="57P01"))
         self.drop_idle("shutting down")
-        if self._retry is not None:
-            self._retry.cancel()
+        for timer in (self._retry, self._timer):
+            if timer is not None:
+                timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

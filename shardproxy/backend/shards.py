@@ -14,6 +14,8 @@ from shardproxy.counters import Counters
 from shardproxy.errors import Unavailable
 from shardproxy.routing.route import Role
 
+PRIMARY = Role.PRIMARY
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
@@ -172,13 +174,13 @@ class Shard:
         """Primary first."""
         return [self.primary, *self.replicas]
 
-    def pool_for(self, role: Role, *, fallback: bool, after: float | None = None) -> ServerPool:
+    def pool_for(self, role: Role, fallback: bool, after: float | None = None) -> ServerPool:
         """The pool that a statement for ``role`` uses; ``fallback``: the primary stands in for replicas.
 
         ``after``: for Role.CAUSAL, the event loop's time of the last write that the statement has to see.
         Raises Unavailable (57P03) when no replica is in rotation and none may stand in.
         """
-        if role is Role.PRIMARY:
+        if role is PRIMARY:
             return self.primary
         replica = self.replica(after)
         if replica is not None:

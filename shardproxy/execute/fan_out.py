@@ -12,6 +12,7 @@ from typing import Protocol
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.entry import Behind
 from shardproxy.backend.holds import hold
+from shardproxy.backend.place import Place
 from shardproxy.backend.request import ServerError, command
 from shardproxy.backend.shards import ServerPool, Shard, Shards
 from shardproxy.errors import RouteAgain, ShardproxyError, Unavailable
@@ -136,7 +137,7 @@ class FanOutRun:
         self._hold: Holder | None = None
         self._silent = True
         self._announces = False
-        self._waiting: asyncio.Future[ServerConnection] | None = None
+        self._waiting: Place | None = None
 
     # --- ways to run ----------------------------------------------------------------------------------------
 
@@ -281,7 +282,7 @@ class FanOutRun:
             await asyncio.gather(*self._stop())
             return
         self.error = ShardproxyError("canceling statement due to user request", sqlstate="57014")
-        if self._waiting is not None and not self._waiting.done():
+        if self._waiting is not None:
             self._waiting.set_exception(self.error)
 
     def _stop(self) -> "list[asyncio.Task[bool]]":

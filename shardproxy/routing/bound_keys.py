@@ -6,8 +6,8 @@ from typing import Final
 
 from shardproxy.errors import Refused
 from shardproxy.routing.parameters import Values
-from shardproxy.sql.statement import Constant, KeySet, KeySource, Literal
-from shardproxy.topology.keys import InvalidKey, Key, KeyFamily, from_text
+from shardproxy.sql.statement import Constant, KeySet, KeySource, Literal, Parameter
+from shardproxy.topology.keys import INTEGER, InvalidKey, Key, KeyFamily, from_text
 
 _DECIMAL: Final = re.compile(r"-?[0-9_]*\.?[0-9_]*(?:[eE][+-]?[0-9_]+)?", re.ASCII)
 
@@ -34,24 +34,24 @@ def _fitting(key_set: KeySet, key: Key | None) -> Key | None:
 
 def single_key(source: KeySource, family: KeyFamily, values: Values) -> Key | None:
     """The key of a source that is not an array, None for NULL. Raises as :func:`bound_keys` does."""
-    if isinstance(source, Constant):
-        return source.key
+    if isinstance(source, Parameter):
+        return values.parameter(source.number, family)
     if isinstance(source, Literal):
         return _literal_key(source, family, values)
-    return values.parameter(source.number, family)
+    return source.key
 
 
 def _literal_key(source: Literal, family: KeyFamily, values: Values) -> Key:
     text = values.literal(source.place)
     if source.negative:
-        if family is not KeyFamily.INTEGER:
+        if family is not INTEGER:
             raise Refused(f"the number -{text} as a {family} key", hint="Write the key as a string.")
         text = "-" + text
     try:
         return from_text(family, text)
     except InvalidKey:
         # PostgreSQL takes 7.0 and 1e3 for numeric, and compares the column as numeric: perhaps with a row.
-        if family is KeyFamily.INTEGER and _DECIMAL.fullmatch(text):
+        if family is INTEGER and _DECIMAL.fullmatch(text):
             raise Refused(
                 f"the number {text} compared with an integer key", hint="Write the key as an integer."
             ) from None

@@ -1,8 +1,6 @@
 """The values a statement runs with, in which routing finds keys: Bind parameters, or folded literals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from shardproxy.errors import Refused, ShardproxyError, StatementError
 from shardproxy.topology.key_arrays import array_family_of, array_from_binary, array_from_text
@@ -10,42 +8,39 @@ from shardproxy.topology.keys import Key, KeyFamily, family_of, from_binary, fro
 from shardproxy.topology.type_oids import UNKNOWN, type_name
 
 
-class Values(Protocol):
-    """Where routing finds the value behind a key source; ShardproxyError when there is none."""
-
-    def literal(self, place: int) -> str:
-        """The decoded text of the folded literal at ``place`` (from 0); a number's digits, without sign."""
-
-    def parameter(self, number: int, family: KeyFamily) -> Key | None:
-        """The key in parameter ``$number`` (from 1), None for NULL."""
-
-    def array(self, number: int, family: KeyFamily) -> Sequence[Key | None]:
-        """The keys in the array that is parameter ``$number``; empty for a NULL array."""
-
-
-class NoValues:
-    """A statement as it stands: neither literals nor parameters have values."""
+class Values:
+    """Where routing finds the value behind a key source; this one has none, and says so as PostgreSQL does
+    (42P02).
+    """
 
     __slots__ = ()
 
     def literal(self, place: int) -> str:
-        """Raise: there is no literal."""
+        """The decoded text of the folded literal at ``place`` (from 0); a number's digits, without sign."""
         raise ShardproxyError(f"literal {place} of the statement has no value")
 
     def parameter(self, number: int, family: KeyFamily) -> Key | None:
-        """Raise 42P02 as PostgreSQL words it."""
+        """The key in parameter ``$number`` (from 1), None for NULL."""
         raise StatementError(f"there is no parameter ${number}", sqlstate="42P02")
 
     def array(self, number: int, family: KeyFamily) -> Sequence[Key | None]:
-        """Raise 42P02 as PostgreSQL words it."""
+        """The keys in the array that is parameter ``$number``; empty for a NULL array."""
         raise StatementError(f"there is no parameter ${number}", sqlstate="42P02")
 
 
-@dataclass(frozen=True, slots=True)
-class LiteralValues(NoValues):
+class NoValues(Values):
+    """A statement as it stands: neither literals nor parameters have values."""
+
+    __slots__ = ()
+
+
+class LiteralValues(Values):
     """The literals that were folded out of a simple query, in the order of their places."""
 
-    texts: tuple[str, ...]
+    __slots__ = ("texts",)
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.texts = texts
 
     def literal(self, place: int) -> str:
         """The decoded text of the literal at ``place``."""
@@ -54,8 +49,7 @@ class LiteralValues(NoValues):
         return self.texts[place]
 
 
-@dataclass(frozen=True, slots=True)
-class BindValues(NoValues):
+class BindValues(Values):
     """The parameters of one Bind message (manual, "Message Formats").
 
     ``formats`` is as in the message: none (all text), one for all, or one each; 0 is text, 1 binary.
@@ -64,16 +58,22 @@ class BindValues(NoValues):
     with it may be another operator's than the key's.
     """
 
-    formats: Sequence[int]
-    values: Sequence[bytes | None]
-    oids: Sequence[int] = ()
+    __slots__ = ("formats", "oids", "values")
+
+    def __init__(
+        self, formats: Sequence[int], values: Sequence[bytes | None], oids: Sequence[int] = ()
+    ) -> None:
+        self.formats = formats
+        self.values = values
+        self.oids = oids
 
     def parameter(self, number: int, family: KeyFamily) -> Key | None:
         """The key in ``$number``. Raises InvalidKey, or Refused for a type that is not of ``family``."""
-        value, oid, binary = self._value(number)
+        value = self._value(number)
         if value is None:
             return None
-        if oid in (0, UNKNOWN):
+        oid, binary = self._oid(number), self._is_binary(number)
+        if oid == 0 or oid == UNKNOWN:
             if binary:
                 raise _untyped(number)
             return from_text(family, value)
@@ -83,10 +83,11 @@ class BindValues(NoValues):
 
     def array(self, number: int, family: KeyFamily) -> Sequence[Key | None]:
         """The keys in array ``$number``. Raises InvalidKey, or Refused for one that is not of ``family``."""
-        value, oid, binary = self._value(number)
+        value = self._value(number)
         if value is None:
             return ()
-        if oid in (0, UNKNOWN):
+        oid, binary = self._oid(number), self._is_binary(number)
+        if oid == 0 or oid == UNKNOWN:
             if binary:
                 raise _untyped(number)
             return array_from_text(family, value)
@@ -94,17 +95,22 @@ class BindValues(NoValues):
             raise _wrong_type(number, oid, family, f"${number}::{_CAST[family]}[]")
         return array_from_binary(oid, family, value) if binary else array_from_text(family, value)
 
-    def _value(self, number: int) -> tuple[bytes | None, int, bool]:
-        """The value of ``$number``, its type (0: not known), and whether it is in binary format."""
+    def _value(self, number: int) -> bytes | None:
+        """The value of ``$number``."""
         if number > len(self.values):
             raise StatementError(
                 f"bind message supplies {len(self.values)} parameters, but the statement requires ${number}",
                 sqlstate="08P01",
             )
-        i = number - 1
+        return self.values[number - 1]
+
+    def _oid(self, number: int) -> int:
+        """Its type; 0: not known."""
+        return self.oids[number - 1] if number <= len(self.oids) else 0
+
+    def _is_binary(self, number: int) -> bool:
         formats = self.formats
-        form = formats[i if len(formats) > 1 else 0] if formats else 0
-        return self.values[i], self.oids[i] if i < len(self.oids) else 0, form == 1
+        return bool(formats) and formats[number - 1 if len(formats) > 1 else 0] == 1
 
 
 _CAST = {KeyFamily.INTEGER: "bigint", KeyFamily.TEXT: "text", KeyFamily.UUID: "uuid"}

@@ -14,7 +14,7 @@ from shardproxy.routing.bound_keys import bound_keys, single_key
 from shardproxy.routing.moves import during_moves
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import Anywhere, FanOut, OneShard, ReadPolicy, Role, Route
-from shardproxy.sql.statement import KeySet, Parameter, Reach, Statement
+from shardproxy.sql.statement import KeySet, Reach, Statement
 from shardproxy.topology.keys import Key, to_text
 from shardproxy.topology.shard_map import ShardMap
 from shardproxy.topology.tables import Sharded
@@ -28,7 +28,10 @@ TO_MEET: Final = "the shard where sessions meet that have no tenant"
 NO_TABLE: Final = "every shard gives the same answer"
 SEVERAL: Final = "rows from several shards, concatenated"
 
-_SHARDED: Final = (Reach.KEYED, Reach.UNBOUND, Reach.LOCAL)
+# Looking up an enum's member costs more than comparing with it.
+_ANYWHERE, _KEYED, _UNBOUND, _LOCAL, _REFUSED = Reach
+_PRIMARY, _REPLICA, _CAUSAL = Role
+_PRIMARY_POLICY, _REPLICA_POLICY, _ = ReadPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +63,22 @@ def route(statement: Statement, values: Values, context: RoutingContext, shard_m
 
 def _route(statement: Statement, values: Values, context: RoutingContext, shard_map: ShardMap) -> Route:
     """Where it runs while nothing moves."""
-    if len(shard_map.present) == 1 and context.tenant is None and statement.reach in _SHARDED:
+    if (
+        len(shard_map.present) == 1
+        and context.tenant is None
+        and statement.reach in (_KEYED, _UNBOUND, _LOCAL)
+    ):
         only = shard_map.present[0]
         return _one_shard(only, _role(statement, context), ONLY_SHARD, shard_map.shard_epochs[only])
-    if statement.reach is Reach.KEYED and len(statement.key_sets) == 1:
-        key_set = statement.key_sets[0]
-        sources = key_set.sources
-        if (
-            len(sources) == 1
-            and key_set.max_length is None
-            and not (type(sources[0]) is Parameter and sources[0].array)
-        ):
-            key = single_key(sources[0], key_set.family, values)
-            if key is not None:
-                if context.tenant is not None:
-                    _check_tenant(key_set, key, context.tenant, shard_map)
-                shard = shard_map.owner(key_set.group, key_set.family, key)
-                return _one_shard(shard, _role(statement, context), BY_KEY, shard_map.shard_epochs[shard])
+    single = statement.single
+    if single is not None:
+        family = single.family
+        key = single_key(single.sources[0], family, values)
+        if key is not None:
+            if context.tenant is not None:
+                _check_tenant(single, key, context.tenant, shard_map)
+            shard = shard_map.owner(single.group, family, key)
+            return _one_shard(shard, _role(statement, context), BY_KEY, shard_map.shard_epochs[shard])
     return _route_by_shards(statement, values, context, shard_map)
 
 
@@ -86,9 +88,9 @@ def _route_by_shards(
     """The general way; :func:`route` is its short cut for one key."""
     reach = statement.reach
     role = _role(statement, context)
-    if reach is Reach.REFUSED:
+    if reach is _REFUSED:
         raise _refusal(statement)
-    if reach is Reach.ANYWHERE:
+    if reach is _ANYWHERE:
         if statement.notifies:
             meeting = shard_map.designated
             return _one_shard(meeting, role, TO_MEET, shard_map.shard_epochs[meeting])
@@ -105,7 +107,7 @@ def _route_by_shards(
         shard = shards.pop()
         return _one_shard(shard, role, reason, shard_map.shard_epochs[shard])
     if not shards:
-        return Anywhere(Role.PRIMARY, NO_KEY)
+        return Anywhere(_PRIMARY, NO_KEY)
     if not statement.fan_out or _independent_parts(statement) > 1:
         raise _refusal(statement)
     if context.in_transaction:
@@ -138,10 +140,10 @@ def _concerned_shards(
     for key_set in statement.key_sets:
         if key_set.kept:
             _check_kept(key_set, named)
-    if statement.reach is Reach.LOCAL:
+    if statement.reach is _LOCAL:
         shards.add(shard_map.index[statement.local_shard or ""])
         reason = BY_TABLE
-    if statement.reach is Reach.UNBOUND or statement.unbound:
+    if statement.reach is _UNBOUND or statement.unbound:
         if context.tenant is not None and _tenant_binds(statement, shard_map):
             shards.add(_tenant_shard(context.tenant, shard_map))
             reason = BY_TENANT
@@ -155,8 +157,8 @@ def _independent_parts(statement: Statement) -> int:
 
     Concatenation is sound for one: rows of two parts meet only on a shard that has both.
     """
-    unbound = statement.reach is Reach.UNBOUND or bool(statement.unbound)
-    return len(statement.key_sets) + unbound + (statement.reach is Reach.LOCAL)
+    unbound = statement.reach is _UNBOUND or bool(statement.unbound)
+    return len(statement.key_sets) + unbound + (statement.reach is _LOCAL)
 
 
 def _tenant_binds(statement: Statement, shard_map: ShardMap) -> bool:
@@ -220,9 +222,9 @@ def _refusal(statement: Statement) -> Refused:
 
 
 def _role(statement: Statement, context: RoutingContext) -> Role:
-    if context.read is ReadPolicy.PRIMARY or context.in_transaction or not statement.read_only:
-        return Role.PRIMARY
-    return Role.REPLICA if context.read is ReadPolicy.REPLICA else Role.CAUSAL
+    if context.read is _PRIMARY_POLICY or context.in_transaction or not statement.read_only:
+        return _PRIMARY
+    return _REPLICA if context.read is _REPLICA_POLICY else _CAUSAL
 
 
 @lru_cache(maxsize=4096)

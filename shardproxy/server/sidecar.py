@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from shardproxy.admin.http import HttpServer
 from shardproxy.backend.shards import ServerPool, Shards, ShardSpec
@@ -79,7 +80,7 @@ class Sidecar:
             assemble.frontend_options(config), self.shared, self.registry, assemble.socket_options(config)
         )
         self.gate.virtual = self.console = console_of(self)
-        self.listeners = Listeners(lambda: ClientConnection(self.gate))
+        self.listeners = Listeners(lambda: cast("asyncio.Protocol", ClientConnection(self.gate)))
         self.monitor = HealthMonitor(assemble.watched_servers(specs), assemble.health_options(config))
         self.monitor.subscribe(self._health_changed)
         self.installation = Installation(

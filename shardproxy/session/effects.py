@@ -11,7 +11,7 @@ from shardproxy.routing.parameters import Values
 from shardproxy.session.link import Link
 from shardproxy.session.names import may_fold, may_move
 from shardproxy.session.settings import REQUIRED, ServerSettings, Settings, resolved, set_statement
-from shardproxy.session.transaction import Block
+from shardproxy.session.transaction import NO_BLOCK
 from shardproxy.sql.statement import Kind, SettingChange, Statement
 from shardproxy.wire.server_messages import READY_IDLE, parameter_status
 
@@ -40,6 +40,9 @@ def expect(session: "Session", statement: Statement, values: Values) -> None:
 
     Exactly one entry for each statement: as many take effect as the server has completed.
     """
+    if statement.plain:
+        session.effects.append(None)
+        return
     kind = statement.kind
     session.names_move |= may_move(session, statement)
     session.constants_move |= may_fold(session, statement)
@@ -71,7 +74,7 @@ def _change_settings(session: "Session", changes: list[SettingChange]) -> None:
 def _check_holds(session: "Session") -> None:
     """Refuse to let go of moving rows in the middle of a transaction on them."""
     connection = session.link.connection
-    if connection is not None and connection.holds and session.transaction.block is not Block.NONE:
+    if connection is not None and connection.holds and session.transaction.block is not NO_BLOCK:
         raise Refused(
             "pg_advisory_unlock_all() in a transaction whose rows are moving to another shard",
             hint="Call it outside of the transaction.",
@@ -148,16 +151,18 @@ def restoring(session: "Session", statement: Statement, *, alone: bool = True) -
     """What has to follow ``statement`` on a server, so that RESET brings back what the start-up packet
     said. ``alone``: no other statement is in its query.
     """
-    initial = session.initial.server.changes
     change = statement.setting
-    if not initial or change is None or change.value is not None:
+    if change is None or change.value is not None:
+        return []
+    initial = session.initial.server.changes
+    if not initial:
         return []
     changes = (
         initial.values() if change.name == "all" else [initial[change.name]] if change.name in initial else []
     )
     if not change.local:
         return [sql for sql, _ in changes]
-    if alone and session.transaction.block is Block.NONE:
+    if alone and session.transaction.block is NO_BLOCK:
         return []  # it does nothing but warn
     return [set_statement(change.name, value, local=True) for _, value in changes]
 

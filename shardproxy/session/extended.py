@@ -6,37 +6,62 @@ there. All messages up to Sync are one transaction and go to one shard. After an
 Sync is skipped, here as on the server.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shardproxy.backend.connection import ServerConnection
-from shardproxy.backend.request import learn
 from shardproxy.errors import Refused, RouteAgain, ShardproxyError
 from shardproxy.routing.parameters import BindValues
-from shardproxy.routing.route import Anywhere, FanOut, Role
-from shardproxy.session import effects, local, moving, names, portal_on_shards, told
-from shardproxy.session.link import FAILING_MESSAGE
-from shardproxy.session.prepared import Description, DescriptionKey, Portal, Prepared, described
-from shardproxy.session.request import EXPLAIN_COLUMNS, Request
-from shardproxy.session.transaction import Block
-from shardproxy.sql.hints import leading_settings
+from shardproxy.routing.route import Anywhere, FanOut, OneShard
+from shardproxy.session import effects, local, moving, names, portal_here, portal_on_shards, told
+from shardproxy.session.describe import Describer, SkippedError
+from shardproxy.session.eager import Outcome, settled
+from shardproxy.session.effects import expect
+from shardproxy.session.link import FAILING_MESSAGE, Link
+from shardproxy.session.prepared import Description, Portal, Prepared
+from shardproxy.session.request import Request
+from shardproxy.session.transaction import NO_BLOCK, OPEN
+from shardproxy.sql.planner import Planner
 from shardproxy.sql.schema import FIRST_USER_OID
 from shardproxy.sql.statement import Kind, Statement
-from shardproxy.wire import client_messages, server_messages
+from shardproxy.wire import client_messages
+from shardproxy.wire.client_messages import (
+    DESCRIBE_UNNAMED,
+    EXECUTE_UNNAMED,
+    FLUSH,
+    Bind,
+    message,
+    parse_bind,
+    parse_close,
+    parse_describe,
+    parse_empty,
+    parse_execute,
+    parse_parse,
+    rename_statement,
+)
 from shardproxy.wire.client_messages import SYNC as SYNC_MESSAGE
-from shardproxy.wire.client_messages import Bind
 from shardproxy.wire.replies import BIND, CLOSE, DESCRIBE, DROP, EXECUTE, PARSE, SYNC, FailWith, Learn
-from shardproxy.wire.server_messages import READY_IDLE, TEXT_OID, ready_for_query
+from shardproxy.wire.server_messages import (
+    BIND_COMPLETE,
+    CLOSE_COMPLETE,
+    PARSE_COMPLETE,
+    READY_IDLE,
+    ready_for_query,
+)
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session
 
 PARSE_MESSAGE = 0x50
 BIND_MESSAGE = 0x42
+DESCRIBE_MESSAGE = 0x44
+EXECUTE_MESSAGE = 0x45
+CLOSE_MESSAGE = 0x43
 SYNC_KIND = 0x53
 _OWNERS = count()
-EXPLAIN_ROW = local.Answer("EXPLAIN", EXPLAIN_COLUMNS).description()
+Wait = Coroutine[Any, Any, None] | None
+"""What has to be awaited until a message is worked off; None: it is."""
 
 
 class Extended:
@@ -50,6 +75,7 @@ class Extended:
 
     def __init__(self, session: "Session") -> None:
         self.session = session
+        self.link: Link = session.link
         self.statements: dict[bytes, Prepared] = {}
         self.portals: dict[bytes, Portal] = {}
         self.skipping = False
@@ -57,77 +83,103 @@ class Extended:
         self._sync_sent = True
         self._fresh = True
         self._owner = b"%d/" % next(_OWNERS)
+        self.describer = Describer(session, self)
         self.guard: told.Guard | None = None
         self.group: Sequence[tuple[int, bytes]] = ()
-        self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
-            0x42: self._bind,
-            0x44: self._describe,
-            0x45: self._execute,
-            0x43: self._close,
-            0x48: self._flush,
-        }
 
-    async def run(self, messages: Sequence[tuple[int, bytes]], *, again: bool = False) -> bool:
+    def run(self, messages: Sequence[tuple[int, bytes]], again: bool = False) -> Outcome:
         """A group of messages. True: answered; False: a ReadyForQuery is on its way. ``again``: it was sent
         before, and will not be a third time.
         """
-        answered = True
         self.group = messages if self._fresh and not again else ()
         if self._fresh:
             self._fresh = False
-            if self.session.transaction.block is Block.NONE:
+            if self.session.transaction.block is NO_BLOCK:
                 self.session.transaction.start(self.session.settings)
-        for i, (kind, body) in enumerate(messages):
+        return self._run(messages, 0)
+
+    def _run(self, messages: Sequence[tuple[int, bytes]], at: int) -> Outcome:
+        """The messages from number ``at`` on."""
+        answered = True
+        for i in range(at, len(messages)):
+            kind, body = messages[i]
             if kind == SYNC_KIND:
-                client_messages.parse_empty(body)
+                parse_empty(body)
                 answered = self._sync()
             elif not self.skipping:
+                bound_next = i + 1 < len(messages) and messages[i + 1][0] == BIND_MESSAGE
                 try:
-                    if kind == PARSE_MESSAGE:
-                        bound_next = i + 1 < len(messages) and messages[i + 1][0] == BIND_MESSAGE
-                        await self._parse(body, bound_next=bound_next)
-                    else:
-                        await self._handlers[kind](body)
-                except SkippedError:
-                    self.skipping = True
+                    wait = self._message(kind, body, bound_next)
                 except ShardproxyError as error:
-                    if error.severity == "FATAL":
-                        raise
                     self._fail(error)
-        self._send()
+                else:
+                    if wait is not None:
+                        return self._go_on(wait, messages, i + 1)
+        self.send()
         if answered:
             self.group = ()
         return answered
 
+    def _message(self, kind: int, body: bytes, bound_next: bool) -> Wait:
+        """One message; ``bound_next``: Bind follows."""
+        if kind == BIND_MESSAGE:
+            return self._bind(body)
+        if kind == EXECUTE_MESSAGE:
+            return self._execute(body)
+        if kind == DESCRIBE_MESSAGE:
+            return self._describe(body)
+        if kind == PARSE_MESSAGE:
+            return self._parse(body, bound_next)
+        return self._close(body) if kind == CLOSE_MESSAGE else self._flush(body)
+
+    async def _go_on(
+        self, wait: Coroutine[Any, Any, None], messages: Sequence[tuple[int, bytes]], at: int
+    ) -> bool:
+        """Wait for a message that has to, then :meth:`_run`."""
+        try:
+            await wait
+        except ShardproxyError as error:
+            self._fail(error)
+        return await settled(self._run(messages, at))
+
     # --- replies and messages, in order ---------------------------------------------------------------------
 
-    def _emit(self, reply: bytes) -> None:
-        """An answer of our own: now, or behind what a server owes first."""
-        link = self.session.link
+    def emit(self, reply: bytes) -> None:
+        """An answer of our own, behind what a server owes first."""
+        link = self.link
         if link.in_group and link.connection is not None:
             link.connection.stream.promise(reply)
         else:
-            self.session.client.write(reply)
+            self.session.client.hold(reply)
 
-    def _send(self) -> None:
-        connection = self.session.link.connection
+    def send(self) -> None:
+        """Send what the group has for the server. Our own answers go out with the server's, if it will
+        answer.
+        """
+        connection = self.link.connection
         if connection is not None:
             if self.out:
                 connection.send(b"".join(self.out))
             if connection.stream.out:
                 connection.flush()
+        if connection is None or not connection.stream.owed:
+            self.session.client.flush()
         self.out.clear()
 
     def _fail(self, error: ShardproxyError) -> None:
         """An error of ours in the middle of a group; a server that is part of it has to fail too."""
+        if error.severity == "FATAL":
+            raise error
+        self.skipping = True
+        if isinstance(error, SkippedError):
+            return
         session = self.session
         session.count_refusal(error)
         reply = session.error_reply(error)
-        link = session.link
+        link = self.link
         link.forget_closed()
-        self.skipping = True
-        if link.connection is not None and session.on_server and session.transaction.block is Block.OPEN:
-            self._enter_group(link.connection)
+        if link.connection is not None and session.on_server and session.transaction.block is OPEN:
+            self.enter_group(link.connection)
         if link.in_group and link.connection is not None:
             link.connection.stream.promise(FailWith(reply))
             self.out.append(FAILING_MESSAGE)
@@ -145,29 +197,38 @@ class Extended:
 
     # --- Parse ----------------------------------------------------------------------------------------------
 
-    async def _parse(self, body: bytes, *, bound_next: bool = False) -> None:
+    def _parse(self, body: bytes, bound_next: bool) -> Wait:
         """``bound_next``: Bind follows, so a server will say what is wrong with the statement soon enough."""
         session = self.session
-        name, text, oids = client_messages.parse_parse(body)
+        name, text, oids = parse_parse(body)
         if not name:
             self.statements.pop(name, None)
         prepared = Prepared(text, oids, self._owner + name)
         statement = self._plan(prepared)
         session.check_allowed(statement)
         self._check_names(statement)
-        if name or not bound_next or prepared.needs_types:
-            await self._learn(prepared)
+        if (name or not bound_next or prepared.needs_types()) and self.describer.known(prepared) is None:
+            return self._learn_and_keep(name, prepared)
+        self._keep(name, prepared)
+        return None
+
+    async def _learn_and_keep(self, name: bytes, prepared: Prepared) -> None:
+        await self.describer.learn(prepared)
+        self._keep(name, prepared)
+
+    def _keep(self, name: bytes, prepared: Prepared) -> None:
         if name in self.statements:
             raise ShardproxyError(
                 f'prepared statement "{name.decode(errors="replace")}" already exists', sqlstate="42P05"
             )
         self.statements[name] = prepared
-        self._emit(server_messages.PARSE_COMPLETE)
+        self.emit(PARSE_COMPLETE)
 
     def _plan(self, prepared: Prepared) -> Statement:
         """The plan under the schema and the search_path that hold now."""
         session = self.session
-        planner, search_path = session.shared.planner, session.search_path
+        planner: Planner = session.shared.planner
+        search_path = session.search_path()
         if prepared.planner is not planner or prepared.search_path != search_path:
             planned = planner.extended(prepared.text, search_path)
             if len(planned.statements) != 1:
@@ -192,161 +253,149 @@ class Extended:
         if self.session.names_move and statement.kind in names.ROUTED:
             raise names.behind("SET or ROLLBACK in the same pipeline", hint="Send Sync before it.")
 
-    async def _learn(self, prepared: Prepared) -> Description:
-        """What a server says of the statement; asked once for all sessions."""
-        if prepared.description is None:
-            session = self.session
-            if local.is_local(session, prepared.statement) or prepared.statement.kind is Kind.EMPTY:
-                prepared.description = self._own_description(prepared)
-            else:
-                key = self.description_key(prepared, prepared.text)
-                private = prepared.statement.private
-                found = None if private else session.shared.descriptions.get(key)
-                if found is None:
-                    found = described(await self._ask(prepared))
-                    if not private:
-                        session.shared.descriptions.put(key, found)
-                prepared.description = found
-        return prepared.description
-
-    def description_key(self, prepared: Prepared, text: bytes) -> DescriptionKey:
-        """Under what the description of ``text``, of which ``prepared`` is made, is kept."""
-        session = self.session
-        return text, prepared.oids, session.search_path, session.settings.server.value("role")
-
-    def _own_description(self, prepared: Prepared) -> Description:
-        statement = prepared.statement
-        row = server_messages.NO_DATA
-        if statement.kind is Kind.SHOW and statement.name is not None:
-            row = local.Answer("SHOW", (statement.name,)).description()
-        if statement.set_config:
-            row = local.Answer("SELECT 1", ("set_config",) * len(statement.set_config)).description()
-        oids = (TEXT_OID,) * max([change.parameter for change in statement.set_config], default=0)
-        parameters = server_messages.parameter_description(oids)
-        return Description(oids, parameters, row, server_messages.shape_of(parameters[5:], row))
-
-    async def _ask(self, prepared: Prepared) -> Learn:
-        """Ask the held connection, if there is one, else any of the designated shard."""
-        session = self.session
-        connection = await session.link.take(Anywhere(Role.PRIMARY, "to describe a statement"))
-        try:
-            name = prepared.name
-            if (
-                not session.on_server and not session.link.in_group
-            ):  # where SET of the block has not been seen
-                name = prepared.name_of(prepared.text, session.settings_at_rest.folded)
-            return await self.ask_on(connection, prepared, name, prepared.text)
-        finally:
-            if not session.on_server:
-                session.link.give_back()
-
-    async def ask_on(
-        self, connection: ServerConnection, prepared: Prepared, name: bytes, text: bytes
-    ) -> Learn:
-        """Ask the connection on the link about ``text``, made of ``prepared`` and known there as ``name``; in
-        the middle of a group by Parse, Describe and Flush among its messages.
-        """
-        session, oids = self.session, prepared.oids
-        prepared.renew(connection, name)
-        if not session.link.in_group:
-            return await learn(connection, name, text, oids)
-        done = session.loop.create_future()
-        learned = Learn(name, lambda: None if done.done() else done.set_result(None))
-        self.out.append(connection.describe(learned, text, oids) + client_messages.FLUSH)
-        self._send()
-        session.learning = done
-        try:
-            await done
-        finally:
-            session.learning = None
-        if learned.row is None:  # the error has gone by, to the client
-            raise SkippedError("skipped")
-        return learned
-
     # --- Bind -----------------------------------------------------------------------------------------------
 
-    async def _bind(self, body: bytes) -> None:
-        session = self.session
-        bind = client_messages.parse_bind(body)
-        prepared = self._statement(bind.statement)
+    def _bind(self, body: bytes) -> Wait:
+        bind = parse_bind(body)
+        prepared = self._statement(bind[1])
         learned = prepared.description is not None
-        statement = self._plan(prepared)
-        self._check_names(statement)
-        if prepared.description is None and (learned or prepared.needs_types):
-            await self._learn(prepared)
-        count = prepared.parameter_count
-        if count is not None and count != len(bind.values):
-            raise _wrong_count(bind, count)
-        session.check_allowed(statement)
-        if not bind.portal:
+        self._check_names(self._plan(prepared))
+        if (
+            prepared.description is None
+            and (learned or prepared.needs_types())
+            and self.describer.known(prepared) is None
+        ):
+            return self._learn_and_bind(bind, prepared, body)
+        return self._bind_known(bind, prepared, body)
+
+    async def _learn_and_bind(self, bind: Bind, prepared: Prepared, body: bytes) -> None:
+        await self.describer.learn(prepared)
+        wait = self._bind_known(bind, prepared, body)
+        if wait is not None:
+            await wait
+
+    def _bind_known(self, bind: Bind, prepared: Prepared, body: bytes) -> Wait:
+        """Bind a statement of which is known what has to be."""
+        name, _, formats, values, result_formats = bind
+        statement = prepared.statement
+        if not prepared.takes(len(values)):
+            raise _wrong_count(bind, prepared)
+        self.session.check_allowed(statement)
+        if not name:
             self.portals.pop(b"", None)
-        elif bind.portal in self.portals:
-            raise ShardproxyError(f'cursor "{bind.portal.decode()}" already exists', sqlstate="42P03")
-        portal = Portal(prepared)
-        portal.values = values = BindValues(bind.formats, bind.values, prepared.value_oids)
-        request = Request(session, prepared.text, values)
+        elif name in self.portals:
+            raise ShardproxyError(f'cursor "{name.decode()}" already exists', sqlstate="42P03")
+        portal = Portal(prepared, BindValues(formats, values, prepared.value_oids()), result_formats)
+        request = Request(self.session, prepared.text, portal.values, 1, prepared.own_settings())
         if request.explains:
-            portal.local = True
             portal.request = request
-        elif self._is_local(statement):
-            portal.local = True
-        else:
-            await self._bind_on_server(portal, request, body, bind.result_formats)
-        self.portals[bind.portal] = portal
-        if portal.local or portal.fan_out is not None:
-            self._emit(server_messages.BIND_COMPLETE)
+        elif statement.plain or not self._is_local(statement):
+            return self._bind_away(name, portal, request, body)
+        portal.local = True
+        self._bound(name, portal)
+        return None
+
+    def _bound(self, name: bytes, portal: Portal) -> None:
+        """``portal``, by ``name`` the client's, is bound here and not on a server."""
+        self.portals[name] = portal
+        self.emit(BIND_COMPLETE)
 
     def _is_local(self, statement: Statement) -> bool:
         return local.is_local(self.session, statement) or local.is_set_in_unopened_block(
             self.session, statement
         )
 
-    async def _bind_on_server(
-        self, portal: Portal, request: Request, body: bytes, result_formats: tuple[int, ...]
-    ) -> None:
-        session = self.session
+    def _bind_away(self, name: bytes, portal: Portal, request: Request, body: bytes) -> Wait:
+        """Bind what one shard answers, or several."""
         prepared, statement = portal.prepared, portal.prepared.statement
-        text, rewritten = request.server_text([statement])
-        name = prepared.name_of(text) if rewritten else prepared.name
+        portal.text, portal.rewritten = request.server_text((statement,))
+        portal.name = prepared.name_of(portal.text) if portal.rewritten else prepared.name
+        epoch = self.session.shared.shard_map.epoch
+        route = request.route(statement)
+        if isinstance(route, FanOut):
+            self._bind_on_several(name, portal, route, body)
+            return None
+        connection = self.link.take_now(route)
+        if connection is None or not (self._is_as_told(connection, portal) or self._may_guard(statement)):
+            return self._take_and_bind(name, portal, request, route, epoch, body)
+        self._bind_on(connection, name, portal, body)
+        return None
+
+    def _bind_on_several(self, name: bytes, portal: Portal, route: FanOut, body: bytes) -> None:
+        portal.fan_out = route
+        portal.bind = body[body.index(0) :]  # without a name, as the shards' own portals are
+        if self.link.in_group:
+            raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
+        self._bound(name, portal)
+
+    async def _take_and_bind(
+        self,
+        name: bytes,
+        portal: Portal,
+        request: Request,
+        route: OneShard | Anywhere,
+        epoch: int,
+        body: bytes,
+    ) -> None:
+        """Bind by ``route``, which was made by the map of ``epoch``, or by the route of a newer map."""
+        prepared, statement = portal.prepared, portal.prepared.statement
         while True:
-            epoch = session.shared.shard_map.epoch
-            found = request.route(statement)
-            if isinstance(found, FanOut):
-                portal.fan_out = found
-                portal.bind = body[body.index(0) :]  # without a name, as the shards' own portals are
-                portal.name, portal.text, portal.result_formats = name, text, result_formats
-                if session.link.in_group:
-                    raise Refused("reading several shards inside a pipeline", hint="Send Sync before it.")
-                return
             try:
-                connection = await session.link.take(found)
+                connection = await self.link.take(route)
                 break
             except RouteAgain as again:
-                await session.simple.wait_to_route(again, epoch)
-        guarded = False
-        if prepared.told is not None and connection.prepared.get(name) != prepared.told:
-            guarded = statement.read_only and told.repeatable(self.group) is not None
-            if not guarded and statement.kind is Kind.QUERY:
-                await told.hold_to(prepared.told, self, connection, prepared, name, text)
-        await session.link.open_block()
-        effects.settings_of(statement, request.values)
-        session.pin(statement)
-        self._enter_group(connection)
-        if rewritten:
-            connection.stream.prefix = -1
-        self._open_block(connection)
-        if guarded:
-            learned = Learn(name, told=prepared.told)
-            self.guard = told.Guard(prepared, text, learned)
-            prepared.renew(connection, name)
-            self.out.append(connection.describe(learned, text, prepared.oids))
-        else:
-            self.out.append(prepared.prepare(connection, name, text))
-        connection.stream.promise(BIND)
-        self.out.append(client_messages.rename_statement(body, name))
+                await self.session.simple.wait_to_route(again, epoch)
+            epoch = self.session.shared.shard_map.epoch
+            found = request.route(statement)
+            if isinstance(found, FanOut):
+                self._bind_on_several(name, portal, found, body)
+                return
+            route = found
+        shape = prepared.told
+        if shape is not None and statement.kind is Kind.QUERY and not self._may_guard(statement):
+            await told.hold_to(shape, self, connection, prepared, portal.name, portal.text)
+        await self.link.open_block()
+        self._bind_on(connection, name, portal, body)
 
-    def _enter_group(self, connection: ServerConnection) -> None:
-        link = self.session.link
+    def _is_as_told(self, connection: ServerConnection, portal: Portal) -> bool:
+        """The statement is on the server what the client was told, if it was told anything."""
+        shape = portal.prepared.told
+        return shape is None or connection.prepared.get(portal.name) == shape
+
+    def _may_guard(self, statement: Statement) -> bool:
+        """Whether the request may go out at once though the statement may be another by now."""
+        return statement.read_only and told.repeatable(self.group) is not None
+
+    def _bind_on(self, connection: ServerConnection, name: bytes, portal: Portal, body: bytes) -> None:
+        """Send Bind for ``portal`` to a server."""
+        prepared, statement = portal.prepared, portal.prepared.statement
+        guarded = not self._is_as_told(connection, portal) and self._may_guard(statement)
+        if not statement.plain:
+            effects.settings_of(statement, portal.values)
+            self.session.pin(statement)
+        self.enter_group(connection)
+        if portal.rewritten:
+            connection.stream.prefix = -1
+        if self.session.transaction.opening:
+            self._open_block(connection)
+        if guarded:
+            self._prepare_guarded(connection, portal)
+        else:
+            self.out.append(prepared.prepare(connection, portal.name, portal.text))
+        connection.stream.promise(BIND)
+        self.out.append(rename_statement(body, portal.name))
+        self.portals[name] = portal
+
+    def _prepare_guarded(self, connection: ServerConnection, portal: Portal) -> None:
+        prepared = portal.prepared
+        learned = Learn(portal.name, told=prepared.told)
+        self.guard = told.Guard(prepared, portal.text, learned)
+        prepared.renew(connection, portal.name)
+        self.out.append(connection.describe(learned, portal.text, prepared.oids))
+
+    def enter_group(self, connection: ServerConnection) -> None:
+        """The next message for the server is one of a group, if not the first."""
+        link = self.link
         if not link.in_group:
             link.in_group = True
             self._sync_sent = False
@@ -381,43 +430,39 @@ class Extended:
 
     # --- Describe -------------------------------------------------------------------------------------------
 
-    async def _describe(self, body: bytes) -> None:
-        kind, name = client_messages.parse_describe(body)
+    def _describe(self, body: bytes) -> Wait:
+        kind, name = parse_describe(body)
         if kind == b"S":
             prepared = self._statement(name)
             self._plan(prepared)
-            description = await self._learn(prepared)
-            self._tell(prepared, description)
-            row = EXPLAIN_ROW if "shardproxy.explain" in leading_settings(prepared.text) else description.row
-            self._emit(description.parameters + row)
-            return
+            known = self.describer.known(prepared)
+            if known is None:
+                return self._learn_and_describe(prepared)
+            self._tell(prepared, known)
+            return None
         portal = self._portal(name)
         if portal is not None and portal.local:
-            self._emit(self._local_description(portal))
+            self.emit(portal_here.description(self, portal))
         elif portal is not None and portal.fan_out is not None:
-            description = await self._learn(portal.prepared)
-            if portal.prepared.told not in (None, description.shape):
-                raise told.changed()
-            portal.told = description.shape
-            self._emit(server_messages.with_formats(description.row, portal.result_formats))
+            return portal_on_shards.describe(self, portal)
         else:
             connection = self._held(name)
-            self._enter_group(connection)
+            self.enter_group(connection)
             connection.stream.promise(DESCRIBE)
-            self.out.append(client_messages.message(b"D", body))
+            self.out.append(message(b"D", body) if name else DESCRIBE_UNNAMED)
+        return None
+
+    async def _learn_and_describe(self, prepared: Prepared) -> None:
+        self._tell(prepared, await self.describer.learn(prepared))
 
     def _tell(self, prepared: Prepared, description: Description) -> None:
         """The client is told what a statement is, which must not change after that."""
         if prepared.told is None:
             prepared.told = description.shape
         elif prepared.told != description.shape:
-            self._emit(description.parameters)  # PostgreSQL does not notice before it comes to the columns
+            self.emit(description.parameters)  # PostgreSQL does not notice before it comes to the columns
             raise told.changed()
-
-    def _local_description(self, portal: Portal) -> bytes:
-        if portal.request is not None:
-            return portal.request.explanation(portal.prepared.statement).description()
-        return self._own_description(portal.prepared).row
+        self.emit(self.describer.answer(prepared, description))
 
     def _portal(self, name: bytes) -> Portal | None:
         """The client's portal, or None for one that only the server knows (a cursor of DECLARE)."""
@@ -427,92 +472,78 @@ class Extended:
         return portal
 
     def _held(self, name: bytes) -> ServerConnection:
-        connection = self.session.link.connection
+        connection = self.link.connection
         if connection is None:
             raise _no_portal(name)
         return connection
 
     # --- Execute --------------------------------------------------------------------------------------------
 
-    async def _execute(self, body: bytes) -> None:
+    def _execute(self, body: bytes) -> Wait:
         session = self.session
-        name, limit = client_messages.parse_execute(body)
+        name, limit = parse_execute(body)
         portal = self._portal(name)
         if portal is not None and portal.local:
-            session.shared.counters.proxy.local_answers += 1
-            self._emit((await self._answer(portal)).result())
-        elif portal is not None and portal.fan_out is not None:
-            await portal_on_shards.execute(self, portal, limit)
-        else:
-            connection = self._held(name)
-            self._enter_group(connection)
-            connection.stream.promise(EXECUTE)
-            self.out.append(client_messages.message(b"E", body))
-            if portal is None:
-                session.effects.append(None)
-                session.transaction.script = None
-                return
-            prepared = portal.prepared
-            statement = prepared.statement
-            effects.expect(session, statement, portal.values)
-            closing = effects.restoring(session, statement)
-            if session.transaction.script is not None:
-                moving.follow(session, statement, portal.values, prepared.text, closing)
-            self._run_unseen(connection, closing)
-            if statement.kind is Kind.COPY_IN:
-                await self._copy_begins()
+            return portal_here.execute(self, portal)
+        if portal is not None and portal.fan_out is not None:
+            return portal_on_shards.execute(self, portal, limit)
+        connection = self._held(name)
+        self.enter_group(connection)
+        connection.stream.promise(EXECUTE)
+        self.out.append(message(b"E", body) if name or limit else EXECUTE_UNNAMED)
+        if portal is None:
+            session.effects.append(None)
+            session.transaction.script = None
+            return None
+        prepared = portal.prepared
+        statement = prepared.statement
+        expect(session, statement, portal.values)
+        closing = effects.restoring(session, statement)
+        if session.transaction.script is not None:
+            moving.follow(session, statement, portal.values, prepared.text, closing)
+        if statement.plain:
+            return None
+        self._run_unseen(connection, closing)
+        return self._copy_begins() if statement.kind is Kind.COPY_IN else None
 
     async def _copy_begins(self) -> None:
         """Wait until the server takes COPY data, or will not: what the client sends next depends on it."""
-        link = self.session.link
+        link = self.link
         link.copy_begins = begins = self.session.loop.create_future()
-        self.out.append(client_messages.FLUSH)
-        self._send()
+        self.out.append(FLUSH)
+        self.send()
         try:
             await begins
         finally:
             link.copy_begins = None
 
-    async def _answer(self, portal: Portal) -> local.Answer:
-        session = self.session
-        statement = portal.prepared.statement
-        if portal.request is not None:
-            return portal.request.explanation(statement)
-        sql = portal.prepared.text.decode()
-        if not self._is_local(statement):
-            raise Refused(
-                f"{statement.tag} that was bound before the transaction reached a shard",
-                hint="Bind it again.",
-            )
-        if not local.is_local(session, statement):
-            return await local.set_in_unopened_block(session, statement, sql)
-        return local.answer(session, statement, sql, portal.values)
-
     # --- Close, Flush, Sync ---------------------------------------------------------------------------------
 
-    async def _close(self, body: bytes) -> None:
-        kind, name = client_messages.parse_close(body)
+    def _close(self, body: bytes) -> Wait:
+        kind, name = parse_close(body)
         if kind == b"S":
             self.statements.pop(name, None)
-            self._emit(server_messages.CLOSE_COMPLETE)
-            return
+            self.emit(CLOSE_COMPLETE)
+            return None
         portal = self.portals.pop(name, None)
-        connection = self.session.link.connection
+        connection = self.link.connection
         if connection is None or (portal is not None and (portal.local or portal.fan_out is not None)):
-            self._emit(server_messages.CLOSE_COMPLETE)
-            return
-        self._enter_group(connection)
+            self.emit(CLOSE_COMPLETE)
+            return None
+        self.enter_group(connection)
         connection.stream.promise(CLOSE)
-        self.out.append(client_messages.message(b"C", body))
+        self.out.append(message(b"C", body))
+        return None
 
-    async def _flush(self, body: bytes) -> None:
-        if self.session.link.in_group:
-            self.out.append(client_messages.FLUSH)
+    def _flush(self, body: bytes) -> Wait:
+        if self.link.in_group:
+            self.out.append(FLUSH)
+        return None
 
     def _sync(self) -> bool:
         """End of the group. True: it was answered here; False: the server's ReadyForQuery is on its way."""
         session = self.session
-        link = session.link
+        link = self.link
         if link.copying:
             return True  # a server that waits for COPY data ignores it, and the client will send another
         self.skipping = False
@@ -557,17 +588,13 @@ class Extended:
             raise ShardproxyError(f'prepared statement "{name}" does not exist', sqlstate="26000")
 
 
-class SkippedError(ShardproxyError):
-    """The client has been told of an error already; the rest of its group is skipped."""
-
-
 def _no_portal(name: bytes) -> ShardproxyError:
     return ShardproxyError(f'portal "{name.decode(errors="replace")}" does not exist', sqlstate="34000")
 
 
-def _wrong_count(bind: Bind, count: int) -> ShardproxyError:
+def _wrong_count(bind: Bind, prepared: Prepared) -> ShardproxyError:
     return ShardproxyError(
-        f"bind message supplies {len(bind.values)} parameters, but prepared statement "
-        f'"{bind.statement.decode(errors="replace")}" requires {count}',
+        f"bind message supplies {len(bind[3])} parameters, but prepared statement "
+        f'"{bind[1].decode(errors="replace")}" requires {prepared.parameter_count()}',
         sqlstate="08P01",
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shardproxy.backend.connection import ServerConnection
 from shardproxy.backend.entry import Behind
 from shardproxy.backend.holds import hold
+from shardproxy.backend.place import Place
 from shardproxy.backend.request import command
 from shardproxy.backend.shards import ServerPool
 from shardproxy.errors import Refused, RouteAgain, ShardproxyError, Unavailable
@@ -19,15 +20,16 @@ from shardproxy.session import moving
 from shardproxy.session.own_writes import OwnWrites
 from shardproxy.session.script import script
 from shardproxy.session.settings import SET_BY_QUERY, ServerSettings
-from shardproxy.session.transaction import Block
+from shardproxy.session.transaction import BEGUN, BROKEN, OPEN
 from shardproxy.wire import client_messages
+from shardproxy.wire.client_messages import query
 from shardproxy.wire.replies import QUERY, SKIP_TAG, SYNC, FailWith
 from shardproxy.wire.server_messages import READY_IDLE
 
 if TYPE_CHECKING:
     from shardproxy.session.session import Session
 
-
+PRIMARY = Role.PRIMARY
 LOST = Unavailable.sqlstate
 FAILING_MESSAGE = client_messages.bind(b"", b"shardproxy_refused")
 """Bind of a statement that no server has: the error that makes a server's transaction fail together with
@@ -58,10 +60,9 @@ class Link:
         self.in_group = False
         self.relaying = False
         self.copying = False
-        self.waiting: asyncio.Future[Any] | None = None
+        self.waiting: asyncio.Future[Any] | Place | None = None
         self.copy_begins: asyncio.Future[None] | None = None
         self.started = 0.0
-        self.lost_error: ShardproxyError | None = None
         causal = session.initial.read is ReadPolicy.CAUSAL
         self.own_writes: OwnWrites | None = OwnWrites() if causal else None
         self.reading = False
@@ -72,6 +73,48 @@ class Link:
         return self.connection is not None
 
     # --- taking a connection --------------------------------------------------------------------------------
+
+    def take_now(self, route: OneShard | Anywhere) -> ServerConnection | None:
+        """:meth:`take` and :meth:`open_block` where neither has anything to wait for; None: await them."""
+        session = self.session
+        session.raise_loss()
+        if self._opens_apart():
+            return None
+        if self.connection is None:
+            return self._take_idle(route)
+        if isinstance(route, OneShard):
+            if route.shard != self.shard or not self._is_still_here(self.connection, route):
+                return None
+            self.anywhere = False
+        return self.connection
+
+    def _take_idle(self, route: OneShard | Anywhere) -> ServerConnection | None:
+        """An idle connection that has the session's settings already, of the primary to be asked first.
+
+        Replicas take turns, and one whose turn it is may have to open its first connection.
+        """
+        if route.role is not PRIMARY:
+            return None
+        session = self.session
+        shared = session.shared
+        shard = self._first_of(route)
+        servers = shared.shards[shard]
+        one = isinstance(route, OneShard)
+        if not one and not servers.primary.in_rotation:
+            return None
+        pool = servers.primary
+        connection = pool.at_hand()
+        if connection is None or connection.settings is not session.settings_at_rest():
+            return None
+        if isinstance(route, OneShard) and not self._is_still_here(connection, route):
+            return None
+        self.anywhere = not one
+        pool.try_acquire()
+        self._hold(connection, pool, shard)
+        self.reading = False
+        if session.slow:
+            connection.pause_reading()
+        return connection
 
     async def take(self, route: OneShard | Anywhere) -> ServerConnection:
         """The connection for ``route``, with the session's settings; the held one if it fits.
@@ -84,6 +127,13 @@ class Link:
         if isinstance(route, OneShard):
             await self._check_still_here(connection, route)
         return connection
+
+    def _is_still_here(self, connection: ServerConnection, route: OneShard) -> bool:
+        """Whether :meth:`_check_still_here` has nothing to do."""
+        epoch = connection.epoch
+        if epoch is not None and epoch > route.epoch and not self.is_under_way:
+            return False
+        return not route.guards or connection.holds.issuperset(route.guards)
 
     async def _check_still_here(self, connection: ServerConnection, route: OneShard) -> None:
         """Where rows of the route are moving, hold that up for the transaction. Raises RouteAgain."""
@@ -107,7 +157,7 @@ class Link:
     @property
     def is_under_way(self) -> bool:
         """The connection was taken by an earlier request, or message, of the same transaction."""
-        return self.in_group or self.session.transaction.block is Block.OPEN
+        return self.in_group or self.session.transaction.block is OPEN
 
     async def _take(self, route: OneShard | Anywhere) -> ServerConnection:
         self.session.raise_loss()
@@ -130,7 +180,7 @@ class Link:
         """From the preferred shard, or the designated one, or another one while that is away."""
         shared = self.session.shared
         failure: Unavailable | None = None
-        first = shared.shard_map.designated if route.preferred is None else route.preferred
+        first = self._first_of(route)
         for shard in (first,) if route.meets else shared.shards.in_order(first):
             try:
                 return await self._take_from(shard, route.role)
@@ -141,37 +191,41 @@ class Link:
         assert failure is not None
         raise failure
 
+    def _first_of(self, route: OneShard | Anywhere) -> int:
+        if isinstance(route, OneShard):
+            return route.shard
+        return self.session.shared.shard_map.designated if route.preferred is None else route.preferred
+
     async def _take_from(self, shard: int, role: Role) -> ServerConnection:
         connection, pool = await self._acquire(shard, role)
-        self.connection, self.pool, self.shard = connection, pool, shard
-        self.reading = role is not Role.PRIMARY
-        connection.sink = self
-        wanted = self.session.settings_at_rest
+        self._hold(connection, pool, shard)
+        self.reading = role is not PRIMARY
+        wanted = self.session.settings_at_rest()
         if connection.settings is not wanted:
             await self._apply(connection, wanted)
         if self.session.slow:
             connection.pause_reading()
         return connection
 
+    def _hold(self, connection: ServerConnection, pool: ServerPool, shard: int) -> None:
+        self.connection, self.pool, self.shard = connection, pool, shard
+        connection.sink = self
+
     async def _acquire(self, shard: int, role: Role) -> tuple[ServerConnection, ServerPool]:
         shared = self.session.shared
         while True:
             after = self.last_write(shared.shards[shard].name) if role is Role.CAUSAL else None
-            pool = shared.shards[shard].pool_for(role, fallback=shared.options.replica_fallback, after=after)
+            pool = shared.shards[shard].pool_for(role, shared.options.replica_fallback, after)
             connection = pool.try_acquire()
             if connection is not None:
                 return connection, pool
+            self.waiting = place = pool.request()
             try:
-                return await self._wait(pool), pool
+                return await place, pool
             except Behind:  # another server of the shard is not
                 continue
-
-    async def _wait(self, pool: ServerPool) -> ServerConnection:
-        self.waiting = pool.request()
-        try:
-            return await pool.claim(self.waiting)
-        finally:
-            self.waiting = None
+            finally:
+                self.waiting = None
 
     async def _apply(self, connection: ServerConnection, wanted: ServerSettings) -> None:
         """Bring the connection to the session's settings; on an error it is not used."""
@@ -221,19 +275,22 @@ class Link:
             hint=begin if self.anywhere else "Send Sync between statements of different tenants.",
         )
 
+    def _opens_apart(self) -> bool:
+        """The block that no server has yet is opened ahead of its first statement: see :meth:`open_block`."""
+        session = self.session
+        transaction = session.transaction
+        if transaction.block is not BEGUN:
+            return False
+        if transaction.before.server is not session.settings.server:
+            return True
+        return any(map(_returns_row, transaction.opening))
+
     async def open_block(self) -> None:
         """Open the block ahead of its first statement where it has settings of its own, so that the server
         reports when they go, or where opening it brings rows, which the client must not see.
         """
         connection, transaction = self.connection, self.session.transaction
-        if (
-            connection is not None
-            and transaction.block is Block.BEGUN
-            and (
-                transaction.before.server is not self.session.settings.server
-                or any(sql.startswith(SET_BY_QUERY) for sql in transaction.opening)
-            )
-        ):
+        if connection is not None and self._opens_apart():
             await command(connection, script(transaction.opening).encode())
             transaction.take_opening()
             transaction.opened(failed=False)
@@ -245,7 +302,6 @@ class Link:
         text: bytes,
         opening: list[str],
         flags: int = 0,
-        *,
         rewritten: bool = False,
         closing: Sequence[str] = (),
     ) -> None:
@@ -256,15 +312,15 @@ class Link:
         """
         connection = self.connection
         assert connection is not None
-        head = script(opening)
+        head = script(opening) if opening else ""
         if closing:
-            text += "".join("\n;" + sql for sql in closing).encode()
+            text += "\n;".join(["", *closing]).encode()
             connection.stream.tags = len(self.session.effects)
         self.begin_request(connection)
         connection.stream.prefix = -1 if rewritten else len(head)
         connection.stream.promise(QUERY | flags | SKIP_TAG * len(opening))
         self.begin_relay()
-        connection.send(client_messages.query(head.encode() + text if opening else text))
+        connection.send(query(head.encode() + text if opening else text))
 
     def begin_request(self, connection: ServerConnection) -> None:
         """From now on the server's replies are to what is sent next."""
@@ -301,8 +357,8 @@ class Link:
         """Let go of a connection that was lost during a request of our own; its block has failed."""
         if self.connection is not None and self.connection.closed:
             self._detach()
-            if self.session.transaction.block is Block.OPEN:
-                self.session.transaction.block = Block.BROKEN
+            if self.session.transaction.block is OPEN:
+                self.session.transaction.block = BROKEN
 
     def drop(self, reason: str) -> None:
         """Close the connection: its state is not what somebody else may have."""
@@ -364,3 +420,7 @@ class Link:
 
     def resume(self) -> None:
         self.session.client.resume_reading()
+
+
+def _returns_row(sql: str) -> bool:
+    return sql.startswith(SET_BY_QUERY)

@@ -12,7 +12,7 @@ from shardproxy.routing.route import ReadPolicy
 from shardproxy.session import effects
 from shardproxy.session.settings import Settings, resolved
 from shardproxy.session.shared import Shared
-from shardproxy.session.transaction import Block
+from shardproxy.session.transaction import BEGUN, BROKEN, NO_BLOCK
 from shardproxy.sql.statement import Kind, SettingChange, Statement
 from shardproxy.topology.keys import from_text
 from shardproxy.version import VERSION
@@ -71,7 +71,7 @@ def is_local(session: "Session", statement: Statement) -> bool:
         return session.link.pinned is None or session.extended.knows(statement.name)
     if kind is Kind.DISCARD:
         return session.link.pinned is None or statement.name in (None, "all")
-    if kind is Kind.SET_TRANSACTION and session.transaction.block is Block.BEGUN:
+    if kind is Kind.SET_TRANSACTION and session.transaction.block is BEGUN:
         return False
     return kind is Kind.EMPTY or not session.on_server
 
@@ -114,7 +114,7 @@ def _warning(sqlstate: str, message: str) -> bytes:
 
 
 def _begin(session: "Session", statement: Statement, sql: str) -> Answer:
-    if session.transaction.block is not Block.NONE:
+    if session.transaction.block is not NO_BLOCK:
         return Answer(statement.tag, notice=_warning("25001", "there is already a transaction in progress"))
     session.transaction.begin(sql, settings=session.settings)
     return Answer(statement.tag)
@@ -122,9 +122,9 @@ def _begin(session: "Session", statement: Statement, sql: str) -> Answer:
 
 def _end(session: "Session", statement: Statement, sql: str) -> Answer:
     transaction = session.transaction
-    commits = statement.kind is Kind.COMMIT and transaction.block is not Block.BROKEN
+    commits = statement.kind is Kind.COMMIT and transaction.block is not BROKEN
     tag = "COMMIT" if commits else "ROLLBACK"
-    if transaction.block is Block.NONE:
+    if transaction.block is NO_BLOCK:
         if statement.chain:
             raise ShardproxyError(
                 f"{statement.tag} AND CHAIN can only be used in transaction blocks", sqlstate="25P01"
@@ -142,7 +142,7 @@ def _savepoint(session: "Session", statement: Statement, sql: str) -> Answer:
     transaction = session.transaction
     name = statement.name or ""
     before = session.settings.server
-    if transaction.block is Block.NONE:
+    if transaction.block is NO_BLOCK:
         words = _SAVEPOINT_WORDS[statement.kind]
         raise ShardproxyError(f"{words} can only be used in transaction blocks", sqlstate="25P01")
     if statement.kind is Kind.SAVEPOINT:
@@ -151,7 +151,7 @@ def _savepoint(session: "Session", statement: Statement, sql: str) -> Answer:
         transaction.release(name)
     else:
         session.settings = transaction.rollback_to(name)
-        transaction.block = Block.BEGUN
+        transaction.block = BEGUN
     transaction.opening.append(sql)
     return Answer(statement.tag, after=effects.told(session, before))
 
@@ -173,7 +173,7 @@ def is_set_in_unopened_block(session: "Session", statement: Statement) -> bool:
     """Whether :func:`set_in_unopened_block` answers ``statement``, which :func:`is_local` denies."""
     return (
         statement.kind in (Kind.SET, Kind.RESET, Kind.SET_TRANSACTION)
-        and session.transaction.block is Block.BEGUN
+        and session.transaction.block is BEGUN
         and not session.on_server
     )
 
@@ -202,7 +202,7 @@ async def set_in_unopened_block(session: "Session", statement: Statement, sql: s
 def _change(session: "Session", statement: Statement) -> Answer:
     change = statement.setting
     assert change is not None
-    if change.local and session.transaction.block is Block.NONE and not session.on_server:
+    if change.local and session.transaction.block is NO_BLOCK and not session.on_server:
         return Answer(
             statement.tag, notice=_warning("25P01", "SET LOCAL can only be used in transaction blocks")
         )
@@ -267,7 +267,7 @@ def _show(session: "Session", full_name: str) -> Answer:
 
 def _discard(session: "Session", statement: Statement, sql: str) -> Answer:
     if statement.name in (None, "all"):
-        if session.transaction.block is not Block.NONE:
+        if session.transaction.block is not NO_BLOCK:
             raise ShardproxyError("DISCARD ALL cannot run inside a transaction block", sqlstate="25001")
         session.extended.forget()
         before = session.settings.server

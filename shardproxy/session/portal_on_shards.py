@@ -1,4 +1,4 @@
-"""Execute of a portal over several shards."""
+"""Describe and Execute of a portal over several shards."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,19 @@ from shardproxy.session.news import newer_map
 from shardproxy.session.prepared import Portal
 from shardproxy.session.request import Request, text_on
 from shardproxy.wire import client_messages
+from shardproxy.wire.server_messages import with_formats
 
 if TYPE_CHECKING:
     from shardproxy.session.extended import Extended
+
+
+async def describe(extended: "Extended", portal: Portal) -> None:
+    """The description goes out. Raises PostgreSQL's error where the client was told another."""
+    description = await extended.describer.learn(portal.prepared)
+    if portal.prepared.told not in (None, description.shape):
+        raise told.changed()
+    portal.told = description.shape
+    extended.emit(with_formats(description.row, portal.result_formats))
 
 
 async def execute(extended: "Extended", portal: Portal, limit: int) -> None:

@@ -7,13 +7,16 @@ and is described anew.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from shardproxy.backend.connection import ServerConnection
-from shardproxy.routing.parameters import NoValues, Values
+from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import FanOut
+from shardproxy.sql.hints import leading_settings
 from shardproxy.sql.planner import Planner
 from shardproxy.sql.statement import Kind, Parameter, Reach, Statement
 from shardproxy.wire.client_messages import message
@@ -23,6 +26,9 @@ from shardproxy.wire.server_messages import parse_parameter_description, shape_o
 if TYPE_CHECKING:
     from shardproxy.session.request import Request
 
+
+REMEMBERED_TEXT: Final = 4096
+"""Bytes of the longest text whose name on servers is remembered; finding it costs as much as a query."""
 
 NOT_PLANNED: Final = Statement(Kind.EMPTY, "", Reach.REFUSED)
 
@@ -58,7 +64,7 @@ class Prepared:
 
     __slots__ = (
         *("description", "folded", "is_new", "name", "oids", "owner", "planner", "search_path"),
-        *("statement", "text", "told"),
+        *("_own", "statement", "text", "told"),
     )
 
     def __init__(self, text: bytes, oids: tuple[int, ...], owner: bytes) -> None:
@@ -73,6 +79,13 @@ class Prepared:
         self.name = b""
         self.description: Description | None = None
         self.told: bytes | None = None
+        self._own: Mapping[str, str] | None = None
+
+    def own_settings(self) -> Mapping[str, str]:
+        """The settings of the text's leading comments, looked for once. Raises as ``leading_settings``."""
+        if self._own is None:
+            self._own = leading_settings(self.text)
+        return self._own
 
     def take(self, statement: Statement, planner: Planner, search_path: tuple[str, ...]) -> None:
         """A plan in place of the one before, with which the server's description goes."""
@@ -87,7 +100,6 @@ class Prepared:
             self.folded = folded
             self.name = self.name_of(self.text)
 
-    @property
     def needs_types(self) -> bool:
         """Routing reads a parameter whose type the client did not give: only a server knows which it
         inferred.
@@ -101,12 +113,16 @@ class Prepared:
                     return True
         return False
 
-    @property
+    def takes(self, count: int) -> bool:
+        """Whether a Bind may have ``count`` values, as far as that is known."""
+        wanted = self.parameter_count()
+        return wanted is None or wanted == count
+
     def parameter_count(self) -> int | None:
         """How many values a Bind must have; None where only a server knows."""
         if self.description is not None:
             return len(self.description.oids)
-        return None if self.statement.kind is Kind.QUERY else 0
+        return None if self.statement.plain or self.statement.kind is Kind.QUERY else 0
 
     def name_of(self, text: bytes, folded: str | None = None) -> bytes:
         """The name on servers of ``text``, which was made of this statement's; ``folded`` if that is another
@@ -127,7 +143,6 @@ class Prepared:
             self.is_new = False
             connection.expire(name)
 
-    @property
     def value_oids(self) -> tuple[int, ...]:
         """The parameter types as far as they are known."""
         return self.oids if self.description is None else self.description.oids
@@ -139,16 +154,27 @@ def server_name(
     """The name of a statement on servers: another for each text, types, path, and settings that its plan
     keeps; ``owner``: of one that nobody else may use.
     """
+    find = _remembered_name if len(text) <= REMEMBERED_TEXT else _name
+    return find(text, oids, search_path, owner, folded)
+
+
+def _name(
+    text: bytes, oids: tuple[int, ...], search_path: tuple[str, ...], owner: bytes, folded: str
+) -> bytes:
     digest = blake2b(b"%a\0%b\0%b" % ((oids, search_path, folded), owner, text), digest_size=12)
     return b"sp_" + digest.hexdigest().encode()
+
+
+_remembered_name = lru_cache(maxsize=2048)(_name)
 
 
 class Portal:
     """A portal of one client.
 
-    ``local``: the proxy answers its Execute. ``fan_out``: it reads several shards, with the statement
-    ``name`` and ``text`` and the message ``bind``; ``executed`` once it has, ``told`` the shape that the
-    client was told of it. Neither: it is a portal on the session's connection.
+    ``local``: the proxy answers its Execute. ``fan_out``: it reads several shards, with the message
+    ``bind``; ``executed`` once it has, ``told`` the shape that the client was told of it. Neither: it is a
+    portal on the session's connection. ``name`` and ``text`` are of the statement on a server; ``rewritten``:
+    the text is not the client's.
     """
 
     __slots__ = (
@@ -160,21 +186,22 @@ class Portal:
         "prepared",
         "request",
         "result_formats",
+        "rewritten",
         "text",
         "told",
         "values",
     )
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, values: Values, result_formats: tuple[int, ...]) -> None:
         self.prepared = prepared
+        self.values = values
+        self.result_formats = result_formats
         self.local = False
         self.request: Request | None = None
-        self.values: Values = NoValues()
         self.fan_out: FanOut | None = None
-        self.executed = False
+        self.executed = self.rewritten = False
         self.told: bytes | None = None
         self.name = self.text = self.bind = b""
-        self.result_formats: tuple[int, ...] = ()
 
 
 DescriptionKey = tuple[bytes, tuple[int, ...], tuple[str, ...], str | None]

@@ -2,7 +2,7 @@
 add.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shardproxy.errors import Refused, ShardproxyError
@@ -13,8 +13,9 @@ from shardproxy.routing.router import RoutingContext, route
 from shardproxy.session.local import Answer, changed_own
 from shardproxy.session.script import script
 from shardproxy.session.settings import quote_literal
+from shardproxy.session.transaction import NO_BLOCK
 from shardproxy.sql.exclusion import without_rows
-from shardproxy.sql.hints import leading_settings
+from shardproxy.sql.hints import NO_SETTINGS, leading_settings
 from shardproxy.sql.statement import Kind, Reach, SettingChange, Statement
 
 if TYPE_CHECKING:
@@ -25,17 +26,25 @@ EXPLAIN_COLUMNS = ("shards", "role", "reason", "keys")
 
 class Request:
     """A text of ``count`` statements with its values. ``settings`` are the session's with those of a
-    leading comment.
+    leading comment (``own``, which are found here if they are not known yet).
     """
 
-    __slots__ = ("_decoded", "count", "explains", "session", "settings", "text", "values")
+    __slots__ = ("_decoded", "_own", "count", "explains", "session", "settings", "text", "values")
 
-    def __init__(self, session: "Session", text: bytes, values: Values, count: int = 1) -> None:
+    def __init__(
+        self,
+        session: "Session",
+        text: bytes,
+        values: Values,
+        count: int = 1,
+        own: Mapping[str, str] | None = None,
+    ) -> None:
         self.session = session
         self.count = count
         self.text = text
         self.values = values
         self._decoded: str | None = None
+        self._own = leading_settings(text) if own is None else own
         self.settings = session.settings
         self.explains = False
         self.refresh()
@@ -43,7 +52,11 @@ class Request:
     def refresh(self) -> None:
         """Take over the session's settings: a statement of the text may have changed them."""
         self.settings = self.session.settings
-        for name, value in leading_settings(self.text).items():
+        if self._own is not NO_SETTINGS:
+            self._add_own()
+
+    def _add_own(self) -> None:
+        for name, value in self._own.items():
             if name == "shardproxy.explain":
                 self.explains = True
             else:
@@ -60,7 +73,7 @@ class Request:
         """A route for what touches no table."""
         return Anywhere(Role.PRIMARY, "it touches no table")
 
-    def route(self, statement: Statement, *, primary: bool = False) -> Route:
+    def route(self, statement: Statement, primary: bool = False) -> Route:
         """Where ``statement`` goes; ``primary``: not to a replica, whatever the session asks for."""
         found = self._find_route(statement, primary)
         shared = self.session.shared
@@ -71,13 +84,23 @@ class Request:
         return found
 
     def _find_route(self, statement: Statement, primary: bool) -> Route:
-        session, settings = self.session, self.settings
+        session = self.session
+        link = session.link
+        in_block = link.connection is not None or session.transaction.block is not NO_BLOCK
+        context = self.settings.routing[primary or in_block]
         # What any shard can answer, ROLLBACK before all, is answered by the one that has the transaction.
-        tenant = None if statement.reach is Reach.ANYWHERE and session.on_server else settings.tenant
-        context = RoutingContext(tenant, settings.read, primary or session.in_block)
+        if context.tenant is not None and statement.reach is Reach.ANYWHERE and session.on_server:
+            context = RoutingContext(None, context.read, context.in_transaction)
+        if not statement.plain:
+            self._check_place(statement)
+        return route(statement, self.values, context, session.shared.shard_map)
+
+    def _check_place(self, statement: Statement) -> None:
+        session = self.session
         if statement.notifies:
             self._check_notifies_on(session.link.shard if session.link.held else None, statement)
-        if statement.reveals is not None and settings.tenant is not None and session.shared.options.isolate:
+        tenant = self.settings.tenant
+        if statement.reveals is not None and tenant is not None and session.shared.options.isolate:
             raise Refused(
                 f"{statement.reveals} in a session with a tenant: it shows values of other tenants",
                 hint="RESET shardproxy.tenant first.",
@@ -87,7 +110,6 @@ class Request:
                 "COPY FROM into a sharded table, whose rows may belong to several shards",
                 hint="SET shardproxy.tenant, with tenant_isolation: enforce, to copy one tenant's rows.",
             )
-        return route(statement, self.values, context, session.shared.shard_map)
 
     def _check_notifies_on(self, shard: int | None, statement: Statement) -> None:
         """LISTEN and NOTIFY have to meet; a transaction on another shard would notify nobody."""
@@ -123,12 +145,10 @@ class Request:
 
     def isolates(self, statements: Sequence[Statement]) -> bool:
         """Whether the session's tenant has to be added to the text."""
+        if self.settings.tenant is None:
+            return False
         shared = self.session.shared
-        return (
-            shared.options.isolate
-            and self.settings.tenant is not None
-            and any(shared.is_of_tenant_group(statement) for statement in statements)
-        )
+        return shared.options.isolate and any(map(shared.is_of_tenant_group, statements))
 
     def server_text(self, statements: Sequence[Statement]) -> tuple[bytes, bool]:
         """What is sent for ``statements``, which follow one another, and whether it was rewritten."""
@@ -144,7 +164,7 @@ class Request:
             return self.sql(statement)
         tenant = self.settings.tenant_text
         assert tenant is not None
-        return shared.isolator.rewrite(self.sql(statement), quote_literal(tenant), self.session.search_path)
+        return shared.isolator.rewrite(self.sql(statement), quote_literal(tenant), self.session.search_path())
 
 
 def text_on(session: "Session", route: FanOut, shard: int, text: bytes) -> bytes:
@@ -158,7 +178,7 @@ def text_on(session: "Session", route: FanOut, shard: int, text: bytes) -> bytes
         excluded,
         schema=shared.planner.schema,
         rules=shared.shard_map.tables,
-        search_path=session.search_path,
+        search_path=session.search_path(),
     ).encode()
 
 

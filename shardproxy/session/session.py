@@ -20,17 +20,16 @@ from shardproxy.backend.request import command
 from shardproxy.errors import ProtocolViolation, Refused, ShardproxyError, StatementError
 from shardproxy.routing.route import Anywhere, Role
 from shardproxy.session import effects, renewal
-from shardproxy.session.eager import start
+from shardproxy.session.eager import Outcome, Work
 from shardproxy.session.extended import Extended
 from shardproxy.session.link import Link
-from shardproxy.session.names import expanded
 from shardproxy.session.script import script
-from shardproxy.session.settings import ServerSettings, Settings
+from shardproxy.session.settings import Settings
 from shardproxy.session.shared import Client, Shared
 from shardproxy.session.simple import Simple
+from shardproxy.session.state import State, canceled
 from shardproxy.session.told import broken, repeatable
-from shardproxy.session.transaction import Block, Transaction, aborted
-from shardproxy.sql.statement import Kind, Statement
+from shardproxy.session.transaction import BROKEN, NO_BLOCK, OPEN
 from shardproxy.wire import client_messages
 from shardproxy.wire.server_messages import (
     READY_FAILED,
@@ -45,59 +44,55 @@ from shardproxy.wire.server_messages import (
 QUERY = 0x51
 SYNC = 0x53
 FLUSH = 0x48
+FUNCTION_CALL = 0x46
+AGAIN, RENEWAL = -1, -2  # no messages: a group once more, and a request of our own
 TERMINATE = 0x58
-EXTENDED = frozenset(b"PBDECSH")
 COPY_DATA = 0x64
 log = logging.getLogger(__name__)
 COPY_MESSAGES = frozenset(b"dcf")
 INBOX_LIMIT = 1 << 20
-ALLOWED_IN_FAILED_BLOCK = frozenset({Kind.ROLLBACK, Kind.COMMIT, Kind.ROLLBACK_TO, Kind.EMPTY})
 
 
-class Session:
+_background: set[asyncio.Task[object]] = set()
+"""Cancel requests, which outlive their session."""
+
+
+class Session(State):
     """One client's session, from its login to its end. Used from one event loop.
 
-    ``initial`` are the settings of the start-up packet, under which servers report ``reported``;
-    ``settings`` those in force. ``effects`` are what to do when the statements of the running request
-    succeed, one for each. ``names_move`` and ``constants_move``: one of them changes what names mean, or how
-    literals are read (see ``names``). ``ending``: the request holds a COMMIT, so after a loss it is not known
-    whether the block was committed. ``inbox`` holds requests that wait, ``busy`` is True while one is
-    worked on.
+    ``inbox`` holds requests that wait, ``busy`` is True while one is worked on, ``_underway`` is one that has
+    to wait. ``learning`` ends when a server has said what a statement of the running request is.
     """
 
     def __init__(self, shared: Shared, client: Client, user: str, initial: Settings) -> None:
-        self.shared = shared
-        self.client = client
+        super().__init__(shared, client, initial, asyncio.get_running_loop())
         self.user = user
-        self.loop = asyncio.get_running_loop()
-        self.initial = initial
-        self.reported: Mapping[str, str] = {}
-        self.settings = initial
-        self.transaction = Transaction()
         self.link = Link(self)
         self.simple = Simple(self)
         self.extended = Extended(self)
-        self.effects: list[effects.Effect | None] = []
-        self.names_move = False
-        self.constants_move = False
-        self.ending = False
         self.inbox: deque[tuple[int, bytes]] = deque()
         self.inbox_bytes = 0
         self.busy = False
-        self.slow = False
         self.closed = False
         self.on_closed: Callable[[], None] = lambda: None
         self.on_idle: Callable[[], None] = lambda: None
-        self._task: asyncio.Task[None] | None = None
+        self._underway: Work | None = None
         self._relay_end: asyncio.Future[bool] | None = None
-        self._lost: ShardproxyError | None = None
-        self._cancelled = False
         self.learning: asyncio.Future[None] | None = None
 
     # --- requests come in -----------------------------------------------------------------------------------
 
     def receive(self, messages: list[tuple[int, bytes]]) -> None:
         """Messages from the client, in order."""
+        link = self.link
+        waits = self.busy or self.inbox or self.slow or self.closed
+        if waits or link.copying or link.pinned is not None or not is_one_request(messages):
+            self._enqueue(messages)
+        else:  # as most often
+            self._begin(messages)
+            self._told_idle()
+
+    def _enqueue(self, messages: list[tuple[int, bytes]]) -> None:
         for message in messages:
             self.inbox.append(message)
             self.inbox_bytes += len(message[1])
@@ -110,52 +105,58 @@ class Session:
 
     def pump(self) -> None:
         """Work on what waits, until one request has to wait for a server."""
-        link = self.link
-        if link.pinned is not None:
+        if self.link.pinned is not None:
             self.renew()  # before the next request: what it holds up, it has held up long enough
-        while self.inbox and not (self.busy or self.closed or self.slow or link.copying):
-            kind = self.inbox[0][0]
-            if kind in EXTENDED:
-                group = self._take_group()
-                if group is None:
-                    break
-                self._work(self.extended.run(group))
-                continue
-            body = self._pop()[1]
-            if kind == TERMINATE:
-                self.close()
-            elif self.extended.skipping or (link.connection is not None and link.connection.stream.skipping):
-                continue  # as PostgreSQL does, up to Sync
-            elif self.transaction.block is Block.NONE and not link.in_group:
-                self.transaction.start(self.settings)
-            if kind == QUERY:
-                if link.connection is not None and link.in_group and link.connection.stream.owed:
-                    self.fatal(ProtocolViolation("simple query inside a pipeline; Sync has to come first"))
-                else:  # drivers flush, read, and go on with a query in place of Sync; it ends the pipeline
-                    self._work(self.simple.run(body))
-            elif kind == TERMINATE:
-                pass
-            elif kind == 0x46:  # FunctionCall
-                self._work(self._refuse_function_call())
-            elif kind not in COPY_MESSAGES:  # those come late after a COPY that failed, and mean nothing
-                self.fatal(ProtocolViolation(f"invalid frontend message type {kind}"))
+        while self.inbox and not (self.busy or self.closed or self.slow or self.link.copying):
+            request = self._take_request()
+            if request is None:
+                break
+            self._begin(request)
         if self.inbox_bytes <= INBOX_LIMIT and not self.closed:
             self.client.resume_reading()
-        if not self.busy and not self.inbox:
+        self._told_idle()
+
+    def _told_idle(self) -> None:
+        if self.shared.draining and not self.busy and not self.inbox:
             self.on_idle()
+
+    def _begin(self, request: list[tuple[int, bytes]]) -> None:
+        """Begin to work on a message, or on a group of the extended protocol."""
+        kind, body = request[0]
+        if is_extended(kind):
+            self._work(kind, request)
+        elif kind == TERMINATE:
+            self.close()
+        elif not self._skips():  # as PostgreSQL does, up to Sync
+            link = self.link
+            if self.transaction.block is NO_BLOCK and not link.in_group:
+                self.transaction.start(self.settings)
+            if kind == QUERY:
+                if link.in_group and link.connection is not None and link.connection.stream.owed:
+                    self.fatal(ProtocolViolation("simple query inside a pipeline; Sync has to come first"))
+                else:  # drivers flush, read, and go on with a query in place of Sync; it ends the pipeline
+                    self._work(kind, body)
+            elif kind == FUNCTION_CALL:
+                self._work(kind, body)
+            elif kind not in COPY_MESSAGES:  # those come late after a COPY that failed, and mean nothing
+                self.fatal(ProtocolViolation(f"invalid frontend message type {kind}"))
+
+    def _skips(self) -> bool:
+        connection = self.link.connection
+        return self.extended.skipping or (connection is not None and connection.stream.skipping)
 
     def _pop(self) -> tuple[int, bytes]:
         message = self.inbox.popleft()
         self.inbox_bytes -= len(message[1])
         return message
 
-    def _take_group(self) -> list[tuple[int, bytes]] | None:
-        """Extended-protocol messages up to Sync or Flush; what a long pipeline has so far; None: wait for
-        more.
+    def _take_request(self) -> list[tuple[int, bytes]] | None:
+        """A message, or a group: extended-protocol messages up to Sync or Flush, or what a long pipeline has
+        so far; None: wait for more.
         """
         size = count = 0
         for kind, body in self.inbox:
-            if kind not in EXTENDED:
+            if not is_extended(kind):
                 break
             count += 1
             size += len(body)
@@ -163,96 +164,62 @@ class Session:
                 return [self._pop() for _ in range(count)]
         else:
             return None
-        return [self._pop() for _ in range(count)]
+        return [self._pop() for _ in range(count or 1)]
 
-    def _work(self, request: "Coroutine[Any, Any, bool]") -> None:
+    def _work(self, kind: int, request: Any) -> None:
         self.busy = True
         self._cancelled = False
-        self._task = task = start(self._run(request))
-        if task is not None:
-            task.add_done_callback(self._worked)
+        try:
+            outcome = self._handle(kind, request)
+        except Exception as error:
+            outcome = self._failed(error)
+        if outcome is True:
+            self.busy = False
+        elif outcome is not False:
+            work = Work(self._run(outcome), self._worked)
+            if not work.begin():
+                self._underway = work
+
+    def _handle(self, kind: int, request: Any) -> Outcome:
+        """``request`` is the body of a Query or FunctionCall, else a group of messages."""
+        if kind == QUERY:
+            return self.simple.run(request)
+        if kind == FUNCTION_CALL:
+            raise Refused("the function call message of the protocol", hint="Call the function in a SELECT.")
+        if kind == RENEWAL:
+            return renewal.renew(self)
+        return self.extended.run(request, kind == AGAIN)
 
     def renew(self) -> None:
         """Take a connection that is kept along into a new epoch; called now and then while one is stale."""
         if renewal.is_due(self):
-            self._work(renewal.renew(self))
+            self._work(RENEWAL, None)
 
-    async def _run(self, request: "Coroutine[Any, Any, bool]") -> None:
+    async def _run(self, outcome: "Coroutine[Any, Any, bool]") -> None:
         try:
-            answered = await request
-        except ProtocolViolation as error:
-            self.fatal(error)
-            return
-        except ShardproxyError as error:
-            answered = self.fail(error)
-        except Exception:
-            log.exception("internal error in a session")
-            self.fatal(ShardproxyError("internal error in shardproxy; its log says more"))
-            return
+            answered = await outcome
+        except Exception as error:
+            answered = self._failed(error)
         if answered:
             self.busy = False
 
-    def _worked(self, task: "asyncio.Task[None]") -> None:
+    def _failed(self, error: Exception) -> bool:
+        """A request has failed with ``error``, which is being handled; True if that was its answer."""
+        if isinstance(error, ShardproxyError):
+            if not isinstance(error, ProtocolViolation):
+                return self.fail(error)
+            self.fatal(error)
+        else:
+            log.exception("internal error in a session")
+            self.fatal(ShardproxyError("internal error in shardproxy; its log says more"))
+        return False
+
+    def _worked(self, work: Work) -> None:
         """A request that had to wait has been handled, or handed to the link."""
-        if self._task is task:
-            self._task = None
+        if self._underway is work:
+            self._underway = None
             if not self.busy:
                 self.pump()
-
-    async def _refuse_function_call(self) -> bool:
-        raise Refused("the function call message of the protocol", hint="Call the function in a SELECT.")
-
-    # --- what a request needs to know -----------------------------------------------------------------------
-
-    @property
-    def on_server(self) -> bool:
-        """A server knows of this session's transaction or state: transaction statements go there."""
-        link = self.link
-        return link.connection is not None and (
-            self.transaction.block is Block.OPEN or link.in_group or link.pinned is not None
-        )
-
-    @property
-    def status(self) -> int:
-        """The ReadyForQuery byte when the proxy answers by itself."""
-        connection = self.link.connection
-        if connection is not None and self.transaction.block is Block.OPEN:
-            return connection.status
-        return self.transaction.status
-
-    @property
-    def settings_at_rest(self) -> ServerSettings:
-        """What a server connection must have before the block's own statements are sent to it."""
-        if self.transaction.block is Block.BEGUN:
-            return self.transaction.before.server
-        return self.settings.server
-
-    @property
-    def search_path(self) -> tuple[str, ...]:
-        """The schemas in which names are looked up."""
-        server, shared = self.settings.server, self.shared
-        value, role = server.value("search_path"), server.value("role")
-        path: str | tuple[str, ...] = shared.search_path if value is None else value
-        held = self.link.connection
-        if value is None and held is not None:  # it may have begun before the defaults changed
-            path = held.defaults.get("search_path", path)
-        if role in (None, "none"):
-            return expanded(path, shared.server_user, shared.planner.schema.hidden)
-        return expanded(path, role or "")
-
-    @property
-    def in_block(self) -> bool:
-        """A transaction block is open, here or on a server, or the session is bound to a connection."""
-        return self.transaction.block is not Block.NONE or self.link.held
-
-    def pin(self, statement: Statement) -> None:
-        """From now on the session keeps its server connection, if ``statement`` leaves state there."""
-        reason = statement.pins
-        if reason is not None and self.link.pinned is None:
-            self.link.pinned = reason
-            self.shared.counters.proxy.pins.add(reason)
-        if statement.creates is not None:
-            self.link.temporary.add(statement.creates)
 
     async def try_out(self, sqls: Sequence[str]) -> Mapping[str, str]:
         """Let a server check statements in the block that is not open yet, and roll it back.
@@ -267,21 +234,6 @@ class Session:
             if not connection.closed:
                 await command(connection, b"ROLLBACK")
             self.link.give_back()
-
-    def check_allowed(self, statement: Statement) -> None:
-        """Raise what PostgreSQL says to ``statement`` in a failed block, and to an unknown table."""
-        transaction = self.transaction
-        failed = transaction.block is Block.BROKEN or (transaction.failed and not self.link.in_group)
-        if failed and statement.kind not in ALLOWED_IN_FAILED_BLOCK:
-            self.raise_loss()
-            raise aborted()
-        self.check_known(statement)
-
-    def check_known(self, statement: Statement) -> None:
-        """Raise what PostgreSQL says to a table that does not exist."""
-        if statement.unless_temporary is not None and not statement.temporary <= self.link.temporary:
-            self.shared.schema_changed()  # it may have come into being since the schema was read
-            raise statement.unless_temporary.with_traceback(None)
 
     # --- a request ends -------------------------------------------------------------------------------------
 
@@ -309,7 +261,7 @@ class Session:
                 effect()
         if error is not None:
             self._note_error(error)
-        self._settle(status, failed=error is not None)
+        self._settle(status, error is not None)
         if self._relay_end is not None:
             end, self._relay_end = self._relay_end, None
             if not end.done():
@@ -322,15 +274,15 @@ class Session:
         """A statement of ours on the server was ``stale``: prepare it anew and repeat the request, once; or
         tell the client, as PostgreSQL would, and return False.
         """
-        alone = self.transaction.block is Block.NONE and self.link.pinned is None
+        alone = self.transaction.block is NO_BLOCK and self.link.pinned is None
         messages = repeatable(self.extended.group) if alone else None
         if messages is None:
             self.client.write(stale + ready_for_query(status))
             return False
         self.forget_stale()
-        self._settle(status, failed=True)
+        self._settle(status, True)
         self.transaction.start(self.settings)
-        self._work(self.extended.run(messages, again=True))
+        self._work(AGAIN, messages)
         if not self.busy:
             self.pump()
         return True
@@ -349,7 +301,7 @@ class Session:
         self.client.write(reply + ready_for_query(status))
         return False
 
-    def _settle(self, status: int, *, failed: bool) -> None:
+    def _settle(self, status: int, failed: bool) -> None:
         """After a ReadyForQuery of a server: where the block is, which settings hold, and the connection's
         return.
         """
@@ -389,7 +341,7 @@ class Session:
         self.count_refusal(error)
         reply = self.error_reply(error)
         self.link.forget_closed()
-        if self.link.in_group or (self.on_server and self.transaction.block is Block.OPEN):
+        if self.link.in_group or (self.on_server and self.transaction.block is OPEN):
             self.link.fail_transaction(reply)
             return False
         if not self.link.relaying:
@@ -420,7 +372,7 @@ class Session:
 
     def lost(self, error: ShardproxyError, *, mid_message: bool, idle: bool) -> None:
         """The server connection is gone, and with it what was open on it."""
-        in_block = self.transaction.block is not Block.NONE
+        in_block = self.transaction.block is not NO_BLOCK
         was_ending, self.ending = self.ending, False
         self.effects.clear()
         self.names_move = False
@@ -438,7 +390,7 @@ class Session:
             self.settings = self.transaction.end(committed=False)
             self.client.write(effects.told(self, before))
             if in_block and not was_ending:
-                self.transaction.block = Block.BROKEN
+                self.transaction.block = BROKEN
         if not idle or self.busy:
             self._answer_loss(error)
         elif in_block:
@@ -450,16 +402,6 @@ class Session:
                 )
             )
 
-    def raise_loss(self) -> None:
-        """Raise what happened while the request waited for something else: its connection was lost, or it
-        was cancelled.
-        """
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            raise lost
-        if self._cancelled:
-            raise canceled()
-
     def _answer_loss(self, error: ShardproxyError) -> None:
         reply = error_response(error)
         if self._relay_end is not None:
@@ -467,7 +409,7 @@ class Session:
             self.client.write(reply)
             if not end.done():
                 end.set_result(False)
-        elif self._task is not None and not self._task.done():
+        elif self._underway is not None and not self._underway.ended:
             if self.learning is not None and not self.learning.done():
                 self.learning.set_exception(error)
                 return
@@ -548,10 +490,8 @@ class Session:
 
     def _spawn(self, work: "Coroutine[Any, Any, object]") -> None:
         task = self.loop.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    _background: "set[asyncio.Task[object]]" = set()  # noqa: RUF012 - cancel requests outlive their session
+        _background.add(task)
+        task.add_done_callback(_background.discard)
 
     def close(self) -> None:
         """End the session: its connection is given back if nothing is open on it. Idempotent."""
@@ -568,12 +508,24 @@ class Session:
                 link.drop("its client went away")
             else:
                 self._spawn(effects.roll_back(link))
-        if self._task is not None:
-            self._task.cancel()
+        if self._underway is not None:
+            self._underway.cancel()
         self.client.close()
         self.on_closed()
 
 
-def canceled() -> ShardproxyError:
-    """What PostgreSQL says to a statement that was cancelled."""
-    return ShardproxyError("canceling statement due to user request", sqlstate="57014")
+def is_extended(kind: int) -> bool:
+    """Whether it is a message of the extended protocol."""
+    return kind in b"PBDECSH"
+
+
+def is_one_request(messages: list[tuple[int, bytes]]) -> bool:
+    """Whether these messages are one request, and all of it."""
+    last = len(messages) - 1
+    for i in range(last + 1):
+        kind = messages[i][0]
+        if not is_extended(kind):
+            return last == 0
+        if kind in (SYNC, FLUSH):
+            return i == last
+    return False

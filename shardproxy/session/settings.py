@@ -7,13 +7,14 @@ session's, in one round trip, and only when they differ. Equal settings are one 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 from weakref import WeakValueDictionary
 
 from shardproxy.errors import ShardproxyError
 from shardproxy.routing.parameters import Values
 from shardproxy.routing.route import ReadPolicy
+from shardproxy.routing.router import RoutingContext
 from shardproxy.session.script import script
 from shardproxy.sql.statement import SettingChange
 from shardproxy.topology.keys import Key, KeyFamily
@@ -123,13 +124,18 @@ def quote_literal(value: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All of a session's settings. ``tenant`` is the canonical key of ``tenant_text``, from
-    ``shardproxy.tenant``.
+    ``shardproxy.tenant``. ``routing`` is what they mean to the router, outside and inside of a transaction.
     """
 
     server: ServerSettings = NO_SETTINGS
     tenant: Key | None = None
     tenant_text: str | None = None
     read: ReadPolicy = ReadPolicy.PRIMARY
+    routing: tuple[RoutingContext, RoutingContext] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        outside, inside = (RoutingContext(self.tenant, self.read, in_block) for in_block in (False, True))
+        object.__setattr__(self, "routing", (outside, inside))
 
     def with_server(self, server: ServerSettings) -> "Settings":
         """The same with other parameters on the servers."""

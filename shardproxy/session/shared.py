@@ -42,6 +42,12 @@ class Client(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes to the client, in order."""
 
+    def hold(self, data: bytes) -> None:
+        """The same, and not before :meth:`write`, :meth:`flush` or :meth:`close`: more will follow soon."""
+
+    def flush(self) -> None:
+        """Send what is held."""
+
     def close(self) -> None:
         """Close after what was written has gone out."""
 

@@ -72,7 +72,7 @@ async def hold_to(
     ``told`` on ``connection`` too. Raises :func:`changed`.
     """
     if connection.prepared.get(name) != told:
-        learned = await extended.ask_on(connection, prepared, name, text)
+        learned = await extended.describer.ask_on(connection, prepared, name, text)
         if described(learned).shape != told:
             raise broken(extended, Guard(prepared, text, learned))
 
@@ -82,7 +82,7 @@ def broken(extended: "Extended", guard: Guard) -> ServerError:
     found, prepared = described(guard.learned), guard.prepared
     prepared.description = None
     if not prepared.statement.private:
-        shared, key = extended.session.shared, extended.description_key(prepared, guard.text)
+        shared, key = extended.session.shared, extended.describer.key(prepared, guard.text)
         known = shared.descriptions.get(key)
         if known is None or known.shape != found.shape:  # the first to find out
             extended.session.forget_stale()

@@ -21,6 +21,10 @@ class Block(Enum):
     OPEN = auto()  # open on the session's server connection, whose status says more
 
 
+NO_BLOCK, BEGUN, BROKEN, OPEN = Block
+"""The same, found faster: looking up an enum's member costs more than what most requests do with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Savepoint:
     """A savepoint, and the settings to come back to."""
@@ -41,7 +45,7 @@ class Transaction:
     """
 
     def __init__(self) -> None:
-        self.block = Block.NONE
+        self.block = NO_BLOCK
         self.opening: list[str] = []
         self.script: list[str] | None = None
         self.characteristics: list[str] = []
@@ -58,14 +62,14 @@ class Transaction:
 
     def begin(self, *sqls: str, settings: Settings) -> None:
         """BEGIN outside a block, perhaps with SET TRANSACTION behind it."""
-        self.block = Block.BEGUN
+        self.block = BEGUN
         self.opening = list(sqls)
         self.characteristics = list(sqls)
         self.start(settings)
 
     def opened(self, *, failed: bool) -> None:
         """A shard says that a block is open, and whether it has failed."""
-        self.block = Block.OPEN
+        self.block = OPEN
         self.opening = []
         self.failed = failed
 
@@ -79,13 +83,13 @@ class Transaction:
 
     def leave(self, script: list[str]) -> None:
         """The block is on no shard any more, and ``script`` opens it on the next."""
-        self.block = Block.BEGUN
+        self.block = BEGUN
         self.opening = script
         self.script = None
 
     def end(self, *, committed: bool) -> Settings:
         """Its end, and of the block if there is one; returns the settings that are in force afterwards."""
-        self.block = Block.NONE
+        self.block = NO_BLOCK
         self.opening = []
         self.script = None
         return self.ended(committed=committed)
@@ -99,8 +103,8 @@ class Transaction:
 
     def broken(self) -> Settings:
         """An error of ours that no server has to be told of; returns the settings that are in force."""
-        if self.block is Block.BEGUN:
-            self.block = Block.BROKEN
+        if self.block is BEGUN:
+            self.block = BROKEN
         return self.savepoints[-1].settings if self.savepoints else self.before
 
     def savepoint(self, name: str, settings: Settings) -> None:
@@ -139,9 +143,9 @@ class Transaction:
     @property
     def status(self) -> int:
         """The ReadyForQuery byte while no shard is involved."""
-        if self.block is Block.NONE:
+        if self.block is NO_BLOCK:
             return READY_IDLE
-        return READY_FAILED if self.block is Block.BROKEN else READY_TRANSACTION
+        return READY_FAILED if self.block is BROKEN else READY_TRANSACTION
 
 
 def aborted() -> ShardproxyError:

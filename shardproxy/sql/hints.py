@@ -18,7 +18,7 @@ from shardproxy.sql.encoding import decode
 
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_FIRST_BYTES: Final = frozenset((b" ", b"\t", b"\n", b"\r", b"\f", b"\v", b"/", b"-"))
+_FIRST_BYTES: Final = b" \t\n\r\f\v/-"
 _SLASH: Final = ord("/")
 _SPACE: Final = re.compile(rb"[ \t\n\r\f\v]*")
 _LINE: Final = re.compile(rb"[^\n\r]*")
@@ -46,6 +46,8 @@ def leading_settings(text: bytes) -> Mapping[str, str]:
     Raises StatementError (42601) for a setting that cannot be read, that is given twice with two values, or
     that stands in another comment, rather than running the statement without it.
     """
+    if b"--" not in text and b"/*" not in text:
+        return NO_SETTINGS
     end = leading_comments_end(text)
     if (b"--" in text or text.find(b"/*", end) >= 0) and b"shardproxy" in text.lower():
         _check_no_others(text, end)
@@ -61,7 +63,7 @@ def leading_settings(text: bytes) -> Mapping[str, str]:
 
 def leading_comments_end(text: bytes) -> int:
     """The byte where the statement begins after comments and space; 0 if ``text`` begins with neither."""
-    if text[:1] not in _FIRST_BYTES:
+    if not text or text[0] not in _FIRST_BYTES:
         return 0
     end = 0
     for _, end in _leading_comments(text):

@@ -159,7 +159,7 @@ class _Scan:
 
     def _keep(self, end: int) -> None:
         if end > self.kept:
-            self.parts.append(self.text[self.kept : end])
+            self.parts.append(self.view[self.kept : end])
 
     # Comments: a space to the grammar, so a space in the shape.
 
@@ -216,7 +216,7 @@ class _Scan:
                 if quote in (_QUOTE, _DOUBLE_QUOTE):
                     return False
         if not self.known:
-            if self.text[self.at : end].lower() not in _FOLDED_STATEMENTS:
+            if self.view[self.at : end].lower() not in _FOLDED_STATEMENTS:
                 return False
             self.known = True
         return self._advance(_STATE_WORD, end)
@@ -253,7 +253,7 @@ class _Scan:
         end = self._escaped_closing(quote + 1) if escaped else self._closing(quote + 1, _QUOTE)
         if end < 0:
             return False
-        content = self.text[quote + 1 : end - 1]
+        content = self.view[quote + 1 : end - 1]
         if escaped:
             unescaped = _unescape(content)
             return unescaped is not None and self._fold_string(unescaped, end)
@@ -288,9 +288,9 @@ class _Scan:
         if self._byte_at(at) != _DOLLAR:
             return False
         start = at + 1
-        delimiter = self.text[self.at : start]
+        delimiter = self.view[self.at : start]
         end = self.text.find(delimiter, start)
-        return end >= 0 and self._fold_string(self.text[start:end], end + len(delimiter))
+        return end >= 0 and self._fold_string(self.view[start:end], end + len(delimiter))
 
     def _fold_string(self, content: bytes, end: int) -> bool:
         try:
@@ -327,23 +327,26 @@ class _Scan:
 
     def _fold_number(self, point_or_exponent: bool, end: int) -> bool:
         marker = MARKER_NUMERIC
-        digits = self.text[self.at : end].decode("ascii")
+        digits = self.view[self.at : end].decode("ascii")
         if not point_or_exponent:
             if self._is_kept_integer():
                 return self._advance(_STATE_OTHER, end)
             if end - self.at > 19:
                 return False
-            value = int(digits)
-            if value > _INT8_MAX:
-                return False
-            marker = MARKER_INT4 if value <= _INT4_MAX else MARKER_INT8
+            if end - self.at < 10:
+                marker = MARKER_INT4
+            else:
+                value = int(digits)
+                if value > _INT8_MAX:
+                    return False
+                marker = MARKER_INT4 if value <= _INT4_MAX else MARKER_INT8
         self.literals.append(digits)
         return self._fold(marker, _STATE_OTHER, end)
 
     def _is_kept_integer(self) -> bool:
         if self.state != _STATE_WORD or self.token_end - self.token > 6:
             return False
-        return self.text[self.token : self.token_end].lower() in _WORDS_BEFORE_KEPT_INTEGERS
+        return self.view[self.token : self.token_end].lower() in _WORDS_BEFORE_KEPT_INTEGERS
 
     def _fold(self, marker: bytes, state: int, end: int) -> bool:
         self.offsets.append(self.at)

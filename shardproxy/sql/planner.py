@@ -139,7 +139,8 @@ class Planner:
         if shared is _NOT_SHARED:
             return self._plan_exactly(text, search_path)
         self.hits += 1
-        return Planned(shared.statements, folded.literals, shared.text)
+        # Most queries come by here, and a NamedTuple's own constructor is a Python function.
+        return tuple.__new__(Planned, (shared.statements, folded.literals, shared.text))
 
     def extended(self, text: bytes, search_path: SearchPath) -> Planned:
         """The plan of a Parse message's query. Raises as :meth:`simple` does.

@@ -4,7 +4,7 @@ reads.
 It holds no epoch and no shard number, so a new shard map never invalidates it; ``routing`` joins the two.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from shardproxy.errors import Refused, ShardproxyError
@@ -125,6 +125,9 @@ class Statement:
     as its clock. It holds under READ COMMITTED, for whatever the text does not tell: a value may still be
     'now'. ``relations`` and ``unbound`` (those without a key) have the names that the configuration has: of a
     partition, its parent's. ``tag`` is the command tag without counts, for example "SELECT".
+    ``plain``: it runs on a shard and concerns nothing of the session's: no setting, no state that stays on
+    the server connection, no knowledge of the schema. Most statements are, and pass by what is for others.
+    ``single``: the key set of a statement that has one key, of any length, and that nothing else routes.
     """
 
     kind: Kind
@@ -160,3 +163,31 @@ class Statement:
         False  # advisory locks have to meet, as far as the transaction or the tenant leaves a choice
     )
     changes_schema: bool = False  # DDL: knowledge of the schema must be read again
+    plain: bool = field(init=False, repr=False, compare=False)
+    single: KeySet | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "single", self._single())
+        plain = (
+            self.kind is Kind.QUERY
+            and self.setting is None
+            and not self.set_config
+            and self.pins is None
+            and self.unless_temporary is None
+            and self.creates is None
+            and self.reveals is None
+            and not self.private
+            and not self.unlocks
+            and not self.notifies
+            and not self.changes_schema
+        )
+        object.__setattr__(self, "plain", plain)
+
+    def _single(self) -> KeySet | None:
+        if self.reach is not Reach.KEYED or len(self.key_sets) != 1:
+            return None
+        key_set = self.key_sets[0]
+        if len(key_set.sources) != 1 or key_set.max_length is not None:
+            return None
+        source = key_set.sources[0]
+        return None if isinstance(source, Parameter) and source.array else key_set

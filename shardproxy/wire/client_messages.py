@@ -3,6 +3,8 @@
 Builders return whole messages (type, length, body). Parsers take the body alone and raise
 :class:`~shardproxy.errors.ProtocolViolation` in PostgreSQL's wording for anything malformed. Statement and
 portal names stay ``bytes``: they are opaque, and in the client's encoding. (Manual, "Message Formats".)
+A compiled leaf; what every query consists of is parsed by straight code instead of a :class:`Reader`. C types
+are in ``client_messages.pxd``.
 """
 
 import struct
@@ -15,6 +17,7 @@ from shardproxy.wire.reader import (
     INT32,
     INVALID_FORMAT,
     INVALID_STRING,
+    NO_DATA_LEFT,
     Reader,
     violation,
 )
@@ -26,10 +29,16 @@ SYNC: Final = b"S\0\0\0\4"
 FLUSH: Final = b"H\0\0\0\4"
 TERMINATE: Final = b"X\0\0\0\4"
 COPY_DONE: Final = b"c\0\0\0\4"
+DESCRIBE_UNNAMED: Final = b"D\0\0\0\6P\0"
+EXECUTE_UNNAMED: Final = b"E\0\0\0\x09\0\0\0\0\0"
+"""Describe and Execute (all rows) of the unnamed portal, as drivers send them with most queries."""
 
 SSL_REQUEST_CODE: Final = 80877103
 GSSENC_REQUEST_CODE: Final = 80877104
 CANCEL_REQUEST_CODE: Final = 80877102
+NULL: Final = 0xFFFFFFFF
+"""The length of a value that is NULL: -1, read without its sign."""
+INT32_MAX: Final = 0x7FFFFFFF
 SSL_REQUEST: Final = struct.pack("!ii", 8, SSL_REQUEST_CODE)
 GSSENC_REQUEST: Final = struct.pack("!ii", 8, GSSENC_REQUEST_CODE)
 
@@ -37,58 +46,13 @@ PROTOCOL_MAJOR: Final = 3
 
 _TYPED = struct.Struct("!ci")
 _pack_header = _TYPED.pack
-_unpack_int16 = INT16.unpack_from
-_unpack_int32 = INT32.unpack_from
 
 
-class Parse(NamedTuple):
-    """Parse: a statement to prepare; ``oids`` are the parameter types as sent (0: the server decides)."""
+Bind: TypeAlias = tuple[bytes, bytes, tuple[int, ...], tuple[bytes | None, ...], tuple[int, ...]]
+"""Portal, statement, formats, values (raw bytes, None for NULL) and result formats of a Bind.
 
-    name: bytes
-    text: bytes
-    oids: tuple[int, ...]
-
-
-class Bind(NamedTuple):
-    """Bind: values for a prepared statement. A value is the raw bytes, or None for NULL.
-
-    ``formats`` and ``result_formats`` are as sent: empty (all text), one for all, or one each (see
-    :meth:`format_of`).
-    """
-
-    portal: bytes
-    statement: bytes
-    formats: tuple[int, ...]
-    values: tuple[bytes | None, ...]
-    result_formats: tuple[int, ...]
-
-    def format_of(self, index: int) -> int:
-        """The format code of parameter ``index`` (from 0): 0 text, 1 binary, else the client's mistake."""
-        formats = self.formats
-        if not formats:
-            return 0
-        return formats[0] if len(formats) == 1 else formats[index]
-
-
-class Describe(NamedTuple):
-    """Describe: ``kind`` is ``b"S"`` for a prepared statement, ``b"P"`` for a portal."""
-
-    kind: Kind
-    name: bytes
-
-
-class Execute(NamedTuple):
-    """Execute: run a portal; ``limit`` rows at most, 0 or less for all."""
-
-    portal: bytes
-    limit: int
-
-
-class Close(NamedTuple):
-    """Close: ``kind`` is ``b"S"`` for a prepared statement, ``b"P"`` for a portal."""
-
-    kind: Kind
-    name: bytes
+Formats are as sent: empty (all text), one for all, or one each; 0 is text, 1 binary.
+"""
 
 
 class SaslInitial(NamedTuple):
@@ -186,14 +150,15 @@ def cancel_request(pid: int, secret: bytes) -> bytes:
 
 def rename_statement(body: bytes, name: bytes) -> bytes:
     """The Bind message of ``body`` with another statement name; nothing else is re-encoded."""
-    end = body.find(0)
-    stop = body.find(0, end + 1)
+    view = body
+    size = len(body)
+    end = _end(body, 0)
+    stop = _end(body, end + 1)
     if end < 0 or stop < 0:
         raise violation(INVALID_STRING)
     head = end + 1
-    return b"".join(
-        (_pack_header(b"B", len(body) + 4 - stop + head + len(name)), body[:head], name, body[stop:])
-    )
+    header = _pack_header(b"B", size + 4 - stop + head + len(name))
+    return b"".join((header, view[:head], name, view[stop:size]))
 
 
 def rename_parse(body: bytes, name: bytes) -> bytes:
@@ -209,72 +174,88 @@ def rename_parse(body: bytes, name: bytes) -> bytes:
 
 def parse_query(body: bytes) -> bytes:
     """The text of a Query without its NUL. A NUL inside is refused: what follows it would go unread."""
+    view = body
     end = body.find(0)
     if end < 0:
         raise violation(INVALID_STRING)
     if end != len(body) - 1:
         raise violation(INVALID_FORMAT)
-    return body[:end]
+    return view[:end]
 
 
-def parse_parse(body: bytes) -> Parse:
-    """The fields of a Parse message."""
-    reader = Reader(body)
-    name, text = reader.string(), reader.string()
-    oids = reader.oids(reader.int16())
-    reader.end()
-    return Parse(name, text, oids)
+def parse_parse(body: bytes) -> tuple[bytes, bytes, tuple[int, ...]]:
+    """Name, text and parameter types (0: the server decides) of a Parse message."""
+    view = body
+    end = _end(body, 0)
+    stop = _end(body, end + 1)
+    if end < 0 or stop < 0:
+        raise violation(INVALID_STRING)
+    size = len(body)
+    at = stop + 3
+    if at > size:
+        raise violation(INSUFFICIENT_DATA)
+    count = _int16(body, stop + 1)
+    if at + 4 * count != size:
+        raise violation(INSUFFICIENT_DATA if at + 4 * count > size else INVALID_FORMAT)
+    oids = struct.unpack_from(f"!{count}I", body, at) if count else ()
+    return view[:end], view[end + 1 : stop], oids
 
 
 def parse_bind(body: bytes) -> Bind:
-    """The fields of a Bind message. Straight code, not :class:`Reader`: every parametrised query passes."""
-    end = body.find(0)
-    stop = body.find(0, end + 1)
+    """The fields of a Bind message."""
+    view = body
+    end = _end(body, 0)
+    stop = _end(body, end + 1)
     if end < 0 or stop < 0:
         raise violation(INVALID_STRING)
-    try:
-        formats, at = _read_formats(body, stop + 1)
-        count = _unpack_int16(body, at)[0]
-        at += 2
-        if len(formats) > 1 and len(formats) != count:
-            raise violation(f"bind message has {len(formats)} parameter formats but {count} parameters")
-        values: list[bytes | None] = []
-        size = len(body)
-        for _ in range(count):
-            length = _unpack_int32(body, at)[0]
-            at += 4
-            if length == -1:
-                values.append(None)
-                continue
-            next_at = at + length
-            if length < 0 or next_at > size:
-                raise violation(INSUFFICIENT_DATA)
-            values.append(body[at:next_at])
-            at = next_at
-        result_formats, at = _read_formats(body, at)
-    except struct.error:
-        raise violation(INSUFFICIENT_DATA) from None
-    if at != size:
+    size = len(body)
+    formats = _formats_at(body, stop + 1, size)
+    at = stop + 3 + 2 * len(formats)
+    if at + 2 > size:
+        raise violation(INSUFFICIENT_DATA)
+    count = _int16(body, at)
+    at += 2
+    if len(formats) > 1 and len(formats) != count:
+        raise violation(f"bind message has {len(formats)} parameter formats but {count} parameters")
+    values: list[bytes | None] = []
+    for _ in range(count):
+        if at + 4 > size:
+            raise violation(INSUFFICIENT_DATA)
+        length = _int32(body, at)
+        at += 4
+        if length == NULL:
+            values.append(None)
+            continue
+        if length > size - at:  # a negative one, too, is a large one here
+            raise violation(INSUFFICIENT_DATA)
+        values.append(view[at : at + length])
+        at += length
+    result_formats = _formats_at(body, at, size)
+    if at + 2 + 2 * len(result_formats) != size:
         raise violation(INVALID_FORMAT)
-    return Bind(body[:end], body[end + 1 : stop], formats, tuple(values), result_formats)
+    return view[:end], view[end + 1 : stop], formats, tuple(values), result_formats
 
 
-def parse_describe(body: bytes) -> Describe:
-    """The fields of a Describe message."""
-    return Describe(*_parse_target(body, "DESCRIBE"))
+def parse_describe(body: bytes) -> tuple[Kind, bytes]:
+    """What a Describe message names: its kind, and the name."""
+    return _parse_target(body, "DESCRIBE")
 
 
-def parse_close(body: bytes) -> Close:
-    """The fields of a Close message."""
-    return Close(*_parse_target(body, "CLOSE"))
+def parse_close(body: bytes) -> tuple[Kind, bytes]:
+    """What a Close message names: its kind, and the name."""
+    return _parse_target(body, "CLOSE")
 
 
-def parse_execute(body: bytes) -> Execute:
-    """The fields of an Execute message."""
-    reader = Reader(body)
-    portal, limit = reader.string(), reader.int32()
-    reader.end()
-    return Execute(portal, limit)
+def parse_execute(body: bytes) -> tuple[bytes, int]:
+    """The portal of an Execute message, and how many rows at most, 0 or less for all."""
+    view = body
+    end = _end(body, 0)
+    if end < 0:
+        raise violation(INVALID_STRING)
+    if end + 5 != len(body):
+        raise violation(INSUFFICIENT_DATA if end + 5 > len(body) else INVALID_FORMAT)
+    limit = _int32(body, end + 1)
+    return view[:end], limit if limit <= INT32_MAX else limit - 2 * INT32_MAX - 2
 
 
 def parse_copy_fail(body: bytes) -> str:
@@ -314,26 +295,51 @@ def parse_sasl_initial_response(body: bytes) -> SaslInitial:
 
 
 def _parse_target(body: bytes, verb: str) -> tuple[Kind, bytes]:
-    reader = Reader(body)
-    code = reader.byte()
-    name = reader.string()
-    reader.end()
+    view = body
+    if not body:
+        raise violation(NO_DATA_LEFT)
+    end = _end(body, 1)
+    if end != len(body) - 1:
+        raise violation(INVALID_STRING if end < 0 else INVALID_FORMAT)
+    code = view[0]
     if code == 0x53:
-        return b"S", name
+        return b"S", view[1:end]
     if code == 0x50:
-        return b"P", name
+        return b"P", view[1:end]
     raise violation(f"invalid {verb} message subtype {code}")
 
 
-def _read_formats(body: bytes, at: int) -> tuple[tuple[int, ...], int]:
-    """Format codes at ``at``, and the offset after them; ``struct.error`` when the body is too short."""
-    count = _unpack_int16(body, at)[0]
-    at += 2
+def _end(body: bytes, at: int) -> int:
+    """Where the string at ``at`` ends, most often an empty name; -1: nowhere."""
+    view = body
+    return at if at < len(body) and view[at] == 0 else body.find(0, at)
+
+
+def _int16(body: bytes, at: int) -> int:
+    """The unsigned 16-bit integer at ``at``, which the caller has found to be within ``body``."""
+    view = body
+    return (view[at] << 8) | view[at + 1]
+
+
+def _int32(body: bytes, at: int) -> int:
+    """The same of 32 bits."""
+    view = body
+    value = view[at]
+    value = (value << 8) | view[at + 1]
+    value = (value << 8) | view[at + 2]
+    return (value << 8) | view[at + 3]
+
+
+def _formats_at(body: bytes, at: int, size: int) -> tuple[int, ...]:
+    """The format codes at ``at``, behind their number."""
+    if at + 2 > size:
+        raise violation(INSUFFICIENT_DATA)
+    count = _int16(body, at)
     if count == 0:
-        return (), at
-    if count == 1:
-        return _unpack_int16(body, at), at + 2
-    return struct.unpack_from(f"!{count}H", body, at), at + 2 * count
+        return ()
+    if at + 2 + 2 * count > size:
+        raise violation(INSUFFICIENT_DATA)
+    return tuple([_int16(body, at + 2 + 2 * i) for i in range(count)])
 
 
 def _formats(codes: Sequence[int]) -> bytes:

@@ -58,7 +58,7 @@ class FrameReader:
             if length > size - at - 1:
                 self._need = length + 1
                 break
-            messages.append((view[at], data[at + 5 : at + 1 + length]))
+            messages.append((view[at], view[at + 5 : at + 1 + length]))
             at += 1 + length
         else:
             self._need = HEADER_SIZE

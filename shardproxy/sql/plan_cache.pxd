@@ -1,0 +1,1 @@
+# C types of plan_cache.py: none, its class is generic.
