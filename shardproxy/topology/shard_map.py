@@ -60,7 +60,8 @@ class ShardMap:
         """The owner that each bucket should have, as ``owners`` has those it has now."""
         aimed = self.ring()
         for number in self.evened:
-            if self.weights[owner := self.owners[number]]:
+            owner = self.owners[number]
+            if self.weights[owner]:
                 aimed[number] = owner
         return aimed
 
