@@ -8,11 +8,12 @@ import typer
 from rich.table import Table as TextTable
 
 from shardproxy.catalog.journal import Buckets, Entry, Move
-from shardproxy.cli.moving import Command, Show, ShowProgress, Wait, installation, write_outcomes
+from shardproxy.cli.moving import Command, DryRun, Show, ShowProgress, Wait, installation, write_outcomes
 from shardproxy.cli.output import DEFAULT_CONFIG, AsJson, ConfigFile, print_table, write_json
 from shardproxy.config.load import load
 from shardproxy.rebalance import move as rebalance
 from shardproxy.rebalance.drive import Soak
+from shardproxy.rebalance.janitor import Cleared
 from shardproxy.rebalance.soak import until_of
 from shardproxy.rebalance.what import named
 
@@ -80,6 +81,8 @@ def show(number: Number, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = 
         typer.echo(f"  {name}: {value}")
     if move.failure:
         typer.echo(f"  stopped: {move.failure}")
+    elif remark := _remark(move):
+        typer.echo(f"  {remark}:  shardproxy moves rollback {move.number}")
     _write_log(entries)
     if not move.has_ended:
         typer.echo(f"it goes on with: shardproxy moves resume {move.number}")
@@ -140,6 +143,34 @@ def abort(
     command = Command(progress, as_json=as_json)
     outcome = command.run(lambda report: rebalance.abort(shards, number, report))
     write_outcomes([outcome], (), as_json=as_json)
+
+
+@moves.command("janitor")
+def janitor(dry_run: DryRun = False, config: ConfigFile = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Remove from the shards what moves have left there and no unfinished move owns.
+
+    Rows on shards that do not own them are not touched: shardproxy check --live counts them.
+    """
+    shards = installation(load(config))
+    command = Command(Show.NONE, as_json=as_json)
+    cleared = command.run(lambda _: rebalance.clear_leftovers(shards, dry_run=dry_run))
+    if as_json:
+        found = [each.to_json() for each in cleared.found]
+        write_json({"ok": not cleared.away, "found": found, "away": cleared.away})
+    else:
+        _write_cleared(cleared)
+    if cleared.away:
+        raise typer.Exit(1)
+
+
+def _write_cleared(cleared: Cleared) -> None:
+    for each in cleared.found:
+        done = "removed" if each.removed else "to be removed" if each.nobodys else "kept"
+        typer.echo(f"{done}: {each.kind} {each.name} on {each.shard}: move {each.move}: {each.why}")
+    if not cleared.found:
+        typer.echo("moves have left nothing")
+    for shard, why in cleared.away.items():
+        typer.echo(f"shard {shard} could not be looked at: {why}", err=True)
 
 
 def _go_on(

@@ -16,6 +16,7 @@ from shardproxy.config import assemble
 from shardproxy.config.model import Config
 from shardproxy.config.model.units import DAY, Duration
 from shardproxy.errors import ShardproxyError
+from shardproxy.rebalance.driver import Differed
 from shardproxy.rebalance.installation import Installation
 from shardproxy.rebalance.move import Outcome
 from shardproxy.rebalance.obstacles import Obstructed
@@ -52,7 +53,9 @@ Group = Annotated[
     str | None,
     typer.Option("--group", metavar="G", help="Colocation group of the keys; default: the tenants'."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would move, and what is in the way.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done, and what is in the way.")
+]
 MaxRate = Annotated[
     int,
     typer.Option("--max-rate", min=0, metavar="ROWS", help="Rows copied or deleted a second; 0: no limit."),
@@ -167,7 +170,7 @@ class Command:
                     f"{typer.style('in the way:', fg='red')} {obstacle.what}\n  {obstacle.remedy}", err=True
                 )
             error.detail = None
-        elif self.number is not None:
+        elif self.number is not None and not isinstance(error, Differed):  # which says it itself
             self._say_how_to_go_on("not finished")
         fail(error)
 

@@ -13,6 +13,7 @@ from shardproxy.rebalance.connections import forget, open_catalog
 from shardproxy.rebalance.drive import Soak
 from shardproxy.rebalance.driver import drive_back, drive_on, drive_rollback
 from shardproxy.rebalance.installation import Installation
+from shardproxy.rebalance.janitor import Cleared, clear
 from shardproxy.rebalance.obstacles import Obstructed
 from shardproxy.rebalance.options import MoveOptions
 from shardproxy.rebalance.plan import Planned, make_plan
@@ -167,6 +168,12 @@ async def newest(installation: Installation, limit: int) -> list[Move]:
             return await journal.moves(catalog, limit=limit)
         finally:
             await forget(catalog)
+
+
+async def clear_leftovers(installation: Installation, *, dry_run: bool = False) -> Cleared:
+    """Remove from all shards what moves have left there and no unfinished one owns."""
+    async with _Words():
+        return await clear(installation, dry_run=dry_run)
 
 
 async def _write_down(

@@ -137,6 +137,27 @@ def test_a_move_with_a_window_says_until_when_and_is_rolled_back(
     assert wrong.exit_code == 2
 
 
+def test_the_janitor_says_what_it_finds_and_removes(installed: Installed, shardproxy: Shardproxy) -> None:
+    [(number,)] = installed.query(
+        "shard-a",
+        "INSERT INTO shardproxy.move (source, target, what, step, state)"
+        " VALUES ('shard-b', 'shard-c', '{\"buckets\": []}', 'done', 'done') RETURNING move",
+    )
+    assert shardproxy("moves", "janitor").stdout == "moves have left nothing\n"
+    installed.query("shard-b", f"CREATE PUBLICATION shardproxy_move_{number}")
+    found = f"publication shardproxy_move_{number} on shard-b: move {number}: the move is done\n"
+    assert shardproxy("moves", "janitor", "--dry-run").stdout == f"to be removed: {found}"
+    [said] = json.loads(shardproxy("moves", "janitor", "--json", "--dry-run").stdout)["found"]
+    assert (said["shard"], said["kind"], said["move"], said["removed"]) == (
+        "shard-b",
+        "publication",
+        number,
+        False,
+    )
+    assert shardproxy("moves", "janitor").stdout == f"removed: {found}"
+    assert shardproxy("moves", "janitor", "--json").stdout == '{"ok": true, "found": [], "away": {}}\n'
+
+
 def test_mistakes_end_with_one_line_and_exit_code_1(installed: Installed, shardproxy: Shardproxy) -> None:
     unknown = shardproxy("tenant", "move", TENANT, "--to", "shard-x")
     assert unknown.exit_code == 1

@@ -22,7 +22,7 @@ from shardproxy.rebalance.rollback import NoWayBack
 from shardproxy.rebalance.steps import ORDER, Step
 from shardproxy.rebalance.verify import VerificationFailed
 from tests.rebalance.listening import At
-from tests.rebalance.pair import Pair
+from tests.rebalance.pair import ORDERS, PASSWORD, Pair
 from tests.support.aio import run
 from tests.support.rest import wait_until
 
@@ -281,3 +281,24 @@ def test_a_target_that_cannot_send_changes_has_no_way_back(new_server: Callable[
         pair.move("acme", options=HOUR)
     [moved] = pair.move("acme")
     assert (moved.state, pair.left_behind()) == ("done", [])
+
+
+def test_an_operator_that_is_no_superuser_rolls_back(servers: tuple[Server, Server]) -> None:
+    """It may not set the position of a subscription, so that of the slot is."""
+    if servers[0].install.version < (16, 0):
+        pytest.skip("PostgreSQL 15 lets only superusers create subscriptions")
+    for server in servers:
+        server.query(
+            f"CREATE ROLE keeper LOGIN; CREATE ROLE returner LOGIN PASSWORD '{PASSWORD}' REPLICATION"
+            " IN ROLE pg_create_subscription, pg_signal_backend, pg_read_all_stats, keeper;"
+            "GRANT SET ON PARAMETER session_replication_role TO returner"
+        )
+    ddl = "GRANT ALL ON SCHEMA public TO keeper;" + ORDERS + "ALTER TABLE orders OWNER TO keeper"
+    pair = Pair.create(servers, ddl, user="returner")
+    pair.query("left", "INSERT INTO orders SELECT 'acme', i, 'x' FROM generate_series(1, 100) AS i")
+    pair.move("acme", user="returner", options=HOUR)
+    pair.query("right", CHANGES)
+    expected = pair.query("right", ROWS)
+    back = run(rebalance.roll_back(pair.installation("returner"), 1), 60)
+    assert (back.state, back.verified, pair.query("left", ROWS)) == ("done", "exact", expected)
+    assert pair.left_behind() == []
