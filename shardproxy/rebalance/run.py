@@ -19,7 +19,7 @@ from shardproxy.rebalance.soak import soak, soaks
 from shardproxy.rebalance.steps import IN_THE_PAUSE, OFFLINE, ORDER, SAYS, Step
 from shardproxy.rebalance.stream import StreamLost
 from shardproxy.rebalance.verify import VerificationFailed, verify
-from shardproxy.rebalance.way_back import prepare
+from shardproxy.rebalance.way_back import is_there, prepare
 
 COPIES: Final = 3
 """How often one attempt copies the rows before somebody should look at why the stream gets lost."""
@@ -55,7 +55,7 @@ async def run(drive: Drive) -> None:
                     raise
                 step = Step.COPY
             except VerificationFailed as failed:
-                if not drive.move.facts.get("way_back"):
+                if drive.options.offline or not await is_there(drive):
                     raise
                 await drive.note(failed.message, differences=failed.detail)
                 step = Step.SOAK
