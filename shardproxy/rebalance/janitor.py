@@ -18,6 +18,7 @@ from shardproxy.catalog.connect import connect
 from shardproxy.catalog.journal import Move
 from shardproxy.catalog.locks import CLASS_MOVER
 from shardproxy.errors import ShardproxyError
+from shardproxy.rebalance import table_fence
 from shardproxy.rebalance.connections import (
     ANSWER_TIMEOUT,
     CONNECT_TIMEOUT,
@@ -34,8 +35,10 @@ from shardproxy.replication import publication, slot, subscription
 
 APPLICATION_NAME: Final = "shardproxy janitor"
 
-ORDER: Final = ("session", "subscription", "slot", "publication", "marker", "state")
-"""A subscription goes before the slot that it reads, which goes before its publication."""
+ORDER: Final = ("session", "subscription", "slot", "publication", "fence", "marker", "state")
+"""A subscription goes before the slot that it reads, which goes before its publication; the tables' fence
+goes before the state that it asks for.
+"""
 
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1, $2)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock($1, $2)"
@@ -163,6 +166,8 @@ async def _remove(shard: asyncpg.Connection, thing: Leftover) -> bool:
             await slot.drop(shard, thing.name)
         case "publication":
             await publication.drop(shard, thing.name)
+        case "fence":
+            await table_fence.remove(shard, thing.move, lambda _: None)
         case "marker":
             await shard.execute(_FORGET_MARKS, thing.move)
         case "state":

@@ -15,6 +15,15 @@ UNION
 SELECT 'publication', p.pubname::text, substring(p.pubname FROM '([0-9]+)$')::int8
 FROM pg_publication AS p WHERE p.pubname ~ '^shardproxy_(move|back)_[0-9]{1,10}$'
 UNION
+SELECT 'fence', 'shardproxy_move_' || number || '_*', number::int8
+FROM (SELECT substring(t.tgname FROM '^shardproxy_move_([0-9]{1,10})_')
+      FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+      WHERE f.pronamespace = 'shardproxy'::regnamespace
+      UNION
+      SELECT substring(p.proname FROM '^shardproxy_move_([0-9]{1,10})_[0-9]+$')
+      FROM pg_proc AS p WHERE p.pronamespace = 'shardproxy'::regnamespace) AS f (number)
+WHERE number IS NOT NULL
+UNION
 SELECT 'marker', count(*) || ' rows of shardproxy.marker', m.move FROM shardproxy.marker AS m GROUP BY m.move
 UNION
 SELECT 'state', 'shardproxy.moving: ' || g.state, g.move FROM shardproxy.moving AS g

@@ -172,7 +172,7 @@ async def newest(installation: Installation, limit: int) -> list[Move]:
 
 async def clear_leftovers(installation: Installation, *, dry_run: bool = False) -> Cleared:
     """Remove from all shards what moves have left there and no unfinished one owns."""
-    async with _Words():
+    async with Words():
         return await clear(installation, dry_run=dry_run)
 
 

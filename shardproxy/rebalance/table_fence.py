@@ -11,7 +11,7 @@ too. Nobody is made to wait behind it for longer than LOCK_TIMEOUT at a time: it
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import asyncpg
@@ -88,7 +88,7 @@ async def put_up(drive: Drive) -> None:
                 *_row_triggers(table, drive.move.number, predicates[table.group]),
                 *(_truncate_trigger(name, drive.move.number) for name in (table.name, *parts)),
             ]
-            await _briefly(drive, drive.at.source, table.name, statements)
+            await _briefly(drive.tell, drive.move.number, drive.at.source, table.name, statements)
         fail_point("retire.table")
 
 
@@ -96,9 +96,14 @@ async def take_down(drive: Drive, source: asyncpg.Connection, number: int) -> No
     """Leave nothing of the fence of the move ``number`` on its source, wherever the tables are by now. Raises
     TableInUse.
     """
+    await remove(source, number, drive.tell)
+
+
+async def remove(source: asyncpg.Connection, number: int, tell: Callable[[str], None]) -> None:
+    """The same without a driver; ``tell`` is told who is waited for."""
     for name, triggers in (await _standing(source, number)).items():
         drops = [f"DROP TRIGGER IF EXISTS {identifier(each)} ON {relation(name)}" for each in triggers]
-        await _briefly(drive, source, name, drops)
+        await _briefly(tell, number, source, name, drops)
         fail_point("forget.table")
     for predicate in await source.fetch(_PREDICATES, f"^{_prefix(number)}[0-9]+$"):
         await source.execute(f"DROP FUNCTION IF EXISTS {predicate[0]}")
@@ -165,7 +170,11 @@ async def _standing(connection: asyncpg.Connection, number: int) -> dict[Relatio
 
 
 async def _briefly(
-    drive: Drive, source: asyncpg.Connection, name: RelationName, statements: Sequence[str]
+    tell: Callable[[str], None],
+    number: int,
+    source: asyncpg.Connection,
+    name: RelationName,
+    statements: Sequence[str],
 ) -> None:
     """Execute them in one transaction, as soon as the lock is to be had at once. Raises TableInUse."""
     clock = asyncio.get_running_loop().time
@@ -181,13 +190,11 @@ async def _briefly(
             users = await _users(source, name)
             if clock() > deadline:
                 raise TableInUse(
-                    f"move {drive.move.number}: {label(name)} was in use for {PATIENCE:.0f} s",
+                    f"move {number}: {label(name)} was in use for {PATIENCE:.0f} s",
                     detail=users,
                     hint="End these transactions, then resume the move.",
                 ) from None
-            drive.tell(
-                f"trying for {LOCK_TIMEOUT} ms at a time to lock {label(name)}, which is in use: {users}"
-            )
+            tell(f"trying for {LOCK_TIMEOUT} ms at a time to lock {label(name)}, which is in use: {users}")
         await asyncio.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 1.5)
 

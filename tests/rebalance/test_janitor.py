@@ -17,13 +17,20 @@ from tests.support.aio import run
 from tests.support.rest import wait_until
 
 HOUR = MoveOptions(grace=1.0, patience=30.0, rollback_window=3600.0)
-ALL = ["session", "subscription", "slot", "publication", "marker", "state"]
+ALL = ["session", "subscription", "slot", "publication", "fence", "marker", "state"]
 LEAVE = """
 CREATE PUBLICATION shardproxy_move_{0} FOR TABLE orders;
+CREATE FUNCTION shardproxy.shardproxy_move_{0}_0(text) RETURNS boolean LANGUAGE sql RETURN true;
+CREATE TRIGGER shardproxy_move_{0}_truncate BEFORE TRUNCATE ON orders
+    FOR EACH STATEMENT EXECUTE FUNCTION shardproxy.truncated('{0}');
 INSERT INTO shardproxy.marker VALUES ({0}, gen_random_uuid()), ({0}, gen_random_uuid());
 INSERT INTO shardproxy.moving VALUES ({0}, 'moved', 'right', 7);
 SELECT pg_create_logical_replication_slot('shardproxy_move_{0}_' || oid, 'pgoutput')
 FROM pg_database WHERE datname = current_database()
+"""
+OF_FENCES = """
+SELECT tgname FROM pg_trigger WHERE tgname LIKE 'shardproxy%'
+UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'shardproxy%'
 """
 
 
@@ -84,12 +91,13 @@ def test_what_a_move_that_has_ended_has_left_is_removed(
         assert {(each.nobodys, each.removed, each.why) for each in found} == {
             (True, False, f"the move is {ending}")
         }
-        assert len(pair.left_behind()) == 6  # two marks, and the session is not among them
-        assert [each.removed for each in clear(pair).found] == [True] * 6
+        assert pair.left_behind()
+        assert [each.removed for each in clear(pair).found] == [True] * 7
         with pytest.raises(psycopg.OperationalError):
             asleep.execute("SELECT 1")
     assert pair.left_behind() == []
     assert clear(pair).found == ()
+    assert pair.query("left", OF_FENCES) == []
     rows = pair.query("right" if ending == "done" else "left", "SELECT count(*) FROM orders")
     assert rows == [(100,)]
 
