@@ -122,7 +122,7 @@ def test_a_killed_primary_is_noticed_at_once_and_seen_again_when_it_is_back(
     aio.run(look())
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", [Role.PRIMARY, Role.REPLICA])
 def test_a_server_that_hangs_is_noticed_and_seen_again_when_it_goes_on(
     pair: tuple[Server, Server], role: Role
 ) -> None:
