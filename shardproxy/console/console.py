@@ -54,7 +54,7 @@ class Sources:
     shard_map: Callable[[], ShardMap]
     config: Callable[[], Sequence[tuple[str, str | None]]]
     reload: Callable[[], Sequence[str]]
-    specs: Sequence[ShardSpec]
+    specs: Callable[[], Sequence[ShardSpec]]
     catalog: ShardSpec
     children: Children
 
@@ -129,7 +129,7 @@ class Console:
             case View.MOVES:
                 return await catalog_views.moves(sources.catalog)
             case View.TENANTS:
-                return await catalog_views.tenants(sources.specs, sources.shard_map(), command.limit)
+                return await catalog_views.tenants(sources.specs(), sources.shard_map(), command.limit)
             case View.MAP:
                 return await catalog_views.map_history(sources.catalog)
             case View.CONFIG:

@@ -36,6 +36,9 @@ COMMIT_WITHIN: Final = 2.0
 """Seconds for a commit in the pause: of the fence on the source, of the map in the catalog."""
 
 BETWEEN_TRIES: Final = 0.5
+VANISHED: Final = 5.0
+"""Seconds for which a connection may hold the rows outside of a transaction."""
+
 LONGEST_SNAPSHOT: Final = 3600
 """Seconds that the target's snapshot outlives a driver that dies."""
 
@@ -57,6 +60,12 @@ SELECT a.pid, COALESCE(a.usename, '') AS "user", a.application_name AS name, a.s
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.classid::int8 = $1 AND l.objid::int8 = $2 AND l.objsubid = 2 AND l.granted
 ORDER BY a.xact_start LIMIT 3
+"""
+_END_IDLE: Final = """
+SELECT count(pg_terminate_backend(a.pid))
+FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.classid::int8 = $1 AND l.objid::int8 = $2 AND l.objsubid = 2 AND l.granted
+  AND a.state = 'idle' AND a.state_change < clock_timestamp() - make_interval(secs => $3)
 """
 _WRITTEN: Final = "SELECT pg_current_wal_insert_lsn()::text"
 # A commit that waits for the disk, and for synchronous standbys: what the apply worker committed before is
@@ -128,6 +137,7 @@ class CutOver:
                     await self._drain_and_fence(hold)
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 who = await self._holders()
+                await self._end_vanished()
                 if self.tries >= drive.options.cut_over_attempts:
                     raise CutOverFailed(
                         f"move {drive.move.number}: the rows were in use in each of {self.tries} tries",
@@ -138,6 +148,16 @@ class CutOver:
                 await asyncio.sleep(BETWEEN_TRIES)
             else:
                 return
+
+    async def _end_vanished(self) -> None:
+        """A sidecar holds a move up around its transactions only: one that does so outside of them for long
+        was stopped, or its machine is gone, and its connection may be ended.
+        """
+        ended = await self.drive.at.source.fetchval(_END_IDLE, CLASS_GUARD, self.drive.move.number, VANISHED)
+        if ended:
+            self.drive.tell(
+                f"ended {ended} idle connections that held the rows: their sidecar does not answer"
+            )
 
     async def _check_files(self) -> None:
         """TRUNCATE does not go through the stream, for it would empty the tables of others. Raises

@@ -25,7 +25,7 @@ def console_of(sidecar: "Sidecar") -> Console:
             shard_map=lambda: sidecar.shared.shard_map,
             config=lambda: shown(sidecar.config),
             reload=sidecar.read_again,
-            specs=specs,
+            specs=lambda: assemble.shard_specs(sidecar.config),
             catalog=specs[sidecar.config.catalog_index],
             children=Children(sidecar.path),
         ),

@@ -113,6 +113,25 @@ def test_without_the_drain_and_the_triggers_it_is_lost(pair: Pair, monkeypatch: 
     assert pair.query("left", "SELECT note FROM orders WHERE id = 999") == []
 
 
+def test_a_sidecar_that_is_gone_does_not_hold_the_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cut_over, "VANISHED", 0.2)
+
+    async def work() -> None:
+        async with client(pair) as sidecar:
+            moving = asyncio.create_task(
+                rebalance.move(pair.installation(), ACME, "right", MoveOptions(grace=5), sidecar.report)
+            )
+            await sidecar.until("retire")
+            await sidecar.enter_newest()
+            await sidecar.connection.execute("SELECT shardproxy.hold(1)")
+            await sidecar.until("fence", "ended 1 idle connections")
+            await moving
+            assert sidecar.connection.is_closed()
+
+    run(work(), 60)
+    assert pair.left_behind() == []
+
+
 def test_rows_that_are_always_in_use_stay_where_they_are(pair: Pair) -> None:
     async def scenario() -> None:
         async with client(pair) as sidecar:
