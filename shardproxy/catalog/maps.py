@@ -145,9 +145,24 @@ async def _publish(
 
 
 async def check_not_lost(current: ShardMap, shards: Mapping[str, asyncpg.Connection]) -> None:
-    """Raise MapLost if one of the shards, by name, has a copy of a map that is newer than the catalog's."""
-    for name, shard in shards.items():
-        found = await read_copy(shard)
+    """Raise MapLost if one of the shards, by name, has a copy of a map that is newer than the catalog's;
+    nobody else publishes meanwhile.
+    """
+    _compare(current, {name: await read_copy(shard) for name, shard in shards.items()})
+
+
+async def read_not_lost(catalog: asyncpg.Connection, shards: Mapping[str, asyncpg.Connection]) -> ShardMap:
+    """The map in force, whoever publishes meanwhile: a copy is on a shard only once the catalog has it, so
+    the copies are read first. Raises MapLost.
+    """
+    copies = {name: await read_copy(shard) for name, shard in shards.items()}
+    current = await read(catalog)
+    _compare(current, copies)
+    return current
+
+
+def _compare(current: ShardMap, copies: Mapping[str, ShardMap | None]) -> None:
+    for name, found in copies.items():
         if found is not None and found.epoch > current.epoch:
             raise MapLost(
                 f"the catalog's newest map is of epoch {current.epoch}, and shard {name} has a copy of that "

@@ -261,10 +261,9 @@ async def _take_over(
     wish: _Wish,
 ) -> Drive:
     """Everything that driving needs, with no predecessor at work any more."""
-    shard_map = await maps.read(catalog)
     at = await open_shards(installation, move.number, move.source, move.target, catalog)
     try:
-        await maps.check_not_lost(shard_map, {move.source: at.source, move.target: at.target})
+        shard_map = await maps.read_not_lost(catalog, {move.source: at.source, move.target: at.target})
         if (first := move.facts.get("reverses")) is not None:
             for connection in (at.source, at.target):
                 await end_others(connection, driver_name(first))
