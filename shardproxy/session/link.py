@@ -98,7 +98,9 @@ class Link:
         session = self.session
         shared = session.shared
         shard = self._first_of(route)
-        servers = shared.shards[shard]
+        servers = shared.shards.all[shard]
+        if servers is None:
+            return None
         one = isinstance(route, OneShard)
         if not one and not servers.primary.in_rotation:
             return None
