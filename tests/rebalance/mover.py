@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,13 +19,21 @@ from tests.support.proxy import ROOT
 
 
 class Mover:
-    """``shardproxy`` with arguments, against the installation. ``fail``: what SHARDPROXY_FAIL_POINT says."""
+    """``shardproxy`` with arguments, against the installation. ``fail``: what SHARDPROXY_FAIL_POINT says.
+    ``ports``: where it believes the primaries of these shards to be.
+    """
 
-    def __init__(self, installed: Installed, *arguments: str, fail: str = "") -> None:
+    def __init__(
+        self, installed: Installed, *arguments: str, fail: str = "", ports: Mapping[str, int] | None = None
+    ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="shardproxy-test-")
         config = Path(self._directory.name) / "shardproxy.yaml"
         sections = {"operator": {"user": OPERATOR, "password": PASSWORD}}
-        config.write_text(yaml.safe_dump(installed.cluster.config(**sections)))
+        said = installed.cluster.config(**sections)
+        for shard in said["shards"]:
+            if ports and shard["name"] in ports:
+                shard["primary"] = f"127.0.0.1:{ports[shard['name']]}"
+        config.write_text(yaml.safe_dump(said))
         config.chmod(0o600)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "shardproxy", *arguments, "-c", str(config), "--json"],

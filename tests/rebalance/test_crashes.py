@@ -20,6 +20,7 @@ from tests.rebalance.installed import Installed
 from tests.rebalance.mover import Mover
 from tests.rebalance.writer import Writer
 from tests.support.aio import run
+from tests.support.relay import Relay
 from tests.support.rest import wait_until
 
 SOAKING = MoveOptions(grace=1.0, rollback_window=3600.0)
@@ -34,7 +35,11 @@ FAULTS = (
     "target paused",
     "cancelled",
     "catalog killed",
+    "source cut off",
+    "target cut off",
+    "catalog cut off",
 )
+LOSES_THE_SNAPSHOT = ("target killed", "target cut off", "cancelled")
 ALL = os.environ.get("SHARDPROXY_CHAOS") == "1"
 
 
@@ -87,7 +92,7 @@ def test_a_move_survives(installed: Installed, tenant: str, step: Step, fault: s
     target = "shard-c" if source == "shard-b" else "shard-b"
     # Where the target's snapshot is lost, a row that is gone there may have been deleted since, or lost: the
     # move stops and asks (test_verify.py).
-    loses_the_snapshot = step in (Step.FLIP, Step.VERIFY) and fault in ("target killed", "cancelled")
+    loses_the_snapshot = step in (Step.FLIP, Step.VERIFY) and fault in LOSES_THE_SNAPSHOT
     with Writer(installed, tenant, deletes=not loses_the_snapshot) as writer:
         writer.wait_for(3)
         if step is Step.ABORT:
@@ -116,7 +121,7 @@ def test_a_move_survives(installed: Installed, tenant: str, step: Step, fault: s
 def test_a_rollback_survives(installed: Installed, tenant: str, step: Step, fault: str, point: str) -> None:
     home = installed.where(tenant)
     away = "shard-c" if home == "shard-b" else "shard-b"
-    loses_the_snapshot = step in (Step.FLIP, Step.VERIFY) and fault in ("target killed", "cancelled")
+    loses_the_snapshot = step in (Step.FLIP, Step.VERIFY) and fault in LOSES_THE_SNAPSHOT
     with Writer(installed, tenant, deletes=not loses_the_snapshot) as writer:
         writer.wait_for(3)
         run(rebalance.move(installed.installation, Keys("tenant", (tenant,)), away, SOAKING), 60)
@@ -162,9 +167,30 @@ def strike(
         with Mover(installed, "moves", how, str(installed.newest_move())) as mover:
             mover.result()
         return since
+    if fault in CUT_OFF:
+        return cut_off(installed, verb, point, CUT_OFF[fault](source, target))
     with Mover(installed, *verb, fail=f"{point}:stop") as mover:
         mover.wait_until_stopped()
         since = STRIKES[fault](installed, mover, source, target)
+        mover.result()
+    return since
+
+
+def cut_off(installed: Installed, verb: tuple[str, ...], point: str, shard: str) -> float:
+    """Cut the network between a shard on one side and the mover and the other shards on the other, for some
+    seconds.
+    """
+    with (
+        Relay(installed.primary(shard).port) as relay,
+        Mover(installed, *verb, fail=f"{point}:stop", ports={shard: relay.port}) as mover,
+    ):
+        mover.wait_until_stopped()
+        relay.hanging = True
+        mover.go_on()
+        time.sleep(PAUSE)  # the fault lasts as long as it lasts
+        relay.reset()
+        relay.hanging = False
+        since = time.monotonic()
         mover.result()
     return since
 
@@ -200,6 +226,11 @@ def cancel(installed: Installed, mover: Mover) -> float:
     return time.monotonic()
 
 
+CUT_OFF: dict[str, Callable[[str, str], str]] = {
+    "source cut off": lambda source, _: source,
+    "target cut off": lambda _, target: target,
+    "catalog cut off": lambda _source, _target: "shard-a",
+}
 STRIKES: dict[str, Callable[[Installed, Mover, str, str], float]] = {
     "source killed": lambda installed, mover, source, _: kill(installed, mover, source),
     "target killed": lambda installed, mover, _, target: kill(installed, mover, target),

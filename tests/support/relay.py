@@ -55,7 +55,12 @@ class Relay:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for end in self._ends:
+        self.reset()
+
+    def reset(self) -> None:
+        """End every connection that there is."""
+        ends, self._ends = self._ends, []
+        for end in ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
