@@ -1,7 +1,8 @@
 """``python -m loadtests.rebalance -- COMMAND``: what an application notices of the command.
 
 In the command ``{config}`` is a sidecar's configuration file, ``{tenant}`` the tenant to move, ``{source}``
-the shard it is on and ``{target}`` another one. Without a command, one that does nothing for a second.
+the shard it is on, ``{target}`` another one, and ``{spare}`` one that is in the file and not in the map yet.
+Without a command, one that does nothing for a second.
 """
 
 import argparse
@@ -60,6 +61,7 @@ def beside(options: argparse.Namespace, load: Load, console: Console) -> report.
             "tenant": MOVING,
             "source": servers.source,
             "target": servers.target,
+            "spare": servers.spare,
         }
         command = [word.format(**words) for word in options.command] or NOTHING
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

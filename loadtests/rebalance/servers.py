@@ -41,20 +41,21 @@ def others(count: int) -> tuple[str, ...]:
 
 class Servers:
     """Everything that is measured. ``configurations`` are the sidecars' files; ``source`` and ``target`` are
-    the names of the shard that has the moving tenant and of another one.
+    the names of the shard that has the moving tenant and of another one; ``spare`` is that of one which the
+    files have and the map does not.
     """
 
     def __init__(self, run: Run, accounts: int, sidecars: int, tenants: int) -> None:
         """Start it all, with so many accounts of the moving tenant, and so many other tenants."""
-        names = shard_names(3)
-        primaries = create_primaries(run, names, _SCHEMA.read_text(), settings=_SETTINGS)
+        *names, self.spare = shard_names(4)
+        primaries = create_primaries(run, [*names, self.spare], _SCHEMA.read_text(), settings=_SETTINGS)
         shares: list[dict[str, int]] = [{} for _ in names]
         for tenant, count in {MOVING: accounts, **dict.fromkeys(others(tenants), OTHERS_ACCOUNTS)}.items():
             shares[_owner(names, tenant)][tenant] = count
         side_by_side(
             [
                 partial(primary.query, "".join(map(_ACCOUNTS.format, share, share.values())), dbname=DATABASE)
-                for primary, share in zip(primaries, shares, strict=True)
+                for primary, share in zip(primaries, shares, strict=False)
             ]
         )
         self.source = names[_owner(names, MOVING)]
@@ -74,8 +75,10 @@ class Servers:
         for lease in leases:
             stack.callback(lease.release)
         path = run.directory / f"sidecar-{number}.yaml"
-        write_configuration(path, _configuration(shards, leases[0].port, leases[1].port, password))
+        ports = (leases[0].port, leases[1].port)
+        write_configuration(path, _configuration(shards[:-1], ports, password))
         asyncio.run(install(load(path)))
+        write_configuration(path, _configuration(shards, ports, password))
         sidecar = Sidecar(run, path, leases[1].port)
         stack.callback(sidecar.stop)
         sidecar.wait_until_ready()
@@ -97,7 +100,8 @@ def _owner(names: Sequence[str], tenant: str) -> int:
     return shard_map.owner("tenant", KeyFamily.TEXT, tenant.encode())
 
 
-def _configuration(shards: Sequence[Shard], port: int, http_port: int, operator: str) -> dict[str, Any]:
+def _configuration(shards: Sequence[Shard], ports: tuple[int, int], operator: str) -> dict[str, Any]:
+    port, http_port = ports
     return {
         "database": DATABASE,
         "listen": [f"127.0.0.1:{port}"],
