@@ -277,7 +277,7 @@ class CutOver:
             return
         if drive.reverses is not None:  # what fences the rows on the target is the first move's
             await drive.at.target.execute(_OPEN, drive.reverses)
-        why = f"move {drive.move.number}: {named(drive.move.what)} is on {drive.move.target} now"
+        why = f"move {drive.move.number}: on {drive.move.target} now: {named(drive.move.what)}"
         async with asyncio.timeout(COMMIT_WITHIN):
             shard_map = await maps.publish(
                 drive.at.catalog, lambda shard_map: flipped(shard_map, drive.moving), why, drive.shards
